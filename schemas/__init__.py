@@ -1,0 +1,1 @@
+"""The published XML schemas, as package data (the contract's are written by `bankapi contract export`)."""

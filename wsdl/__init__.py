@@ -1,0 +1,1 @@
+"""The published WSDL, as package data (written by `bankapi contract export`)."""
