@@ -142,7 +142,7 @@ class Rule(Enum):
     WSSE_TIMESTAMP_NOT_SIGNED = "wsse.timestamp-not-signed", FaultCode.SECURITY
     WSSE_SIGNATURE_INVALID = "wsse.signature-invalid", FaultCode.SECURITY
     WSSE_REPLAY = "wsse.replay", FaultCode.SECURITY
-    # Accounts (gateway/tls, gateway/admission)
+    # The terminal account: gateway/tls and gateway/admission
     TLS_NO_CERTIFICATE = "tls.no-certificate", FaultCode.SECURITY
     TLS_CERTIFICATE_UNKNOWN = "tls.certificate-unknown", FaultCode.SECURITY
     ADMISSION_SIGNER_UNKNOWN = "admission.signer-unknown", FaultCode.SECURITY

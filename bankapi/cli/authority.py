@@ -118,9 +118,7 @@ class Authority:
                 _key_usage(digital_signature=True, content_commitment=purpose is not Purpose.TLS_SERVER), critical=True
             )
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False
-            )
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
         if extended:
             builder = builder.add_extension(x509.ExtendedKeyUsage(extended), critical=False)
@@ -156,10 +154,7 @@ class Authority:
         )
         for serial_number, revoked_at in revoked:
             builder = builder.add_revoked_certificate(
-                x509.RevokedCertificateBuilder()
-                .serial_number(serial_number)
-                .revocation_date(revoked_at)
-                .build()
+                x509.RevokedCertificateBuilder().serial_number(serial_number).revocation_date(revoked_at).build()
             )
         return builder.sign(self.key, hashes.SHA256())
 

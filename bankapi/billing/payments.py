@@ -1,0 +1,108 @@
+"""Payments: what a reference became, decided once and kept for ever.
+
+The key is (dealer, reference). The row is a fact: REGISTERED, DECLINED or VOIDED; a cancellation is a further
+fact that points at it.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy.dialects import postgresql, sqlite
+from ulid import ULID
+
+from bankapi.billing.money import Money
+from bankapi.billing.payers import PayerKey
+from bankapi.billing.tables import cancellations, payments
+from bankapi.refusals import ResultCode
+
+
+class Disposition(StrEnum):
+    """What a reference became."""
+
+    REGISTERED = "REGISTERED"
+    DECLINED = "DECLINED"
+    VOIDED = "VOIDED"
+
+
+def fingerprint(payer: PayerKey, amount: Money) -> bytes:
+    """SHA-256 over the business fields that tell a repetition from a conflict: payer, amount, currency.
+
+    Everything else (time, BIN, receipt numbers) may differ between two tries of one payment.
+    """
+    fields = f"{payer.kind}\n{payer.value}\n{amount.minor}\n{amount.currency}"
+    return hashlib.sha256(fields.encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """One settled reference with its cancellation, if any."""
+
+    id: str
+    reference: str
+    disposition: Disposition
+    result: ResultCode
+    decided_at: datetime
+    fingerprint: bytes | None
+    payer: str | None
+    amount: Money | None
+    credited: Money | None
+    rate: Decimal | None
+    cancelled_at: datetime | None
+
+
+_SELECT: Final = select(payments, cancellations.c.cancelled_at).join_from(payments, cancellations, isouter=True)
+_BY_REFERENCE: Final = _SELECT.where(
+    payments.c.dealer_id == bindparam("dealer_id"), payments.c.reference == bindparam("reference")
+)
+_BY_ID: Final = _SELECT.where(payments.c.dealer_id == bindparam("dealer_id"), payments.c.id == bindparam("payment_id"))
+_INSERT: Final = {
+    "sqlite": sqlite.insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]),
+    "postgresql": postgresql.insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]),
+}
+
+
+def find_by_reference(connection: Connection, dealer_id: int, reference: str) -> Payment | None:
+    """What became of a dealer's reference."""
+    return _payment(connection.execute(_BY_REFERENCE, {"dealer_id": dealer_id, "reference": reference}).first())
+
+
+def find_by_id(connection: Connection, dealer_id: int, payment_id: str) -> Payment | None:
+    """A dealer's own payment; another dealer's does not exist for it."""
+    return _payment(connection.execute(_BY_ID, {"dealer_id": dealer_id, "payment_id": payment_id}).first())
+
+
+def new_id() -> str:
+    """A payment id: a ULID, so that ids sort by time and do not tell how many there are."""
+    return str(ULID())
+
+
+def record(connection: Connection, fields: dict[str, Any]) -> bool:
+    """Settle a reference. False when it was settled meanwhile by somebody else (after waiting for their commit)."""
+    return connection.execute(_INSERT[connection.dialect.name], fields).rowcount == 1
+
+
+def _payment(row: Row[Any] | None) -> Payment | None:
+    if row is None:
+        return None
+    return Payment(
+        id=row.id,
+        reference=row.reference,
+        disposition=Disposition(row.disposition),
+        result=ResultCode(row.result),
+        decided_at=row.decided_at,
+        fingerprint=row.fingerprint,
+        payer=row.payer_value,
+        amount=_money(row.amount_minor, row.currency),
+        credited=_money(row.credited_minor, row.credited_currency),
+        rate=row.rate,
+        cancelled_at=row.cancelled_at,
+    )
+
+
+def _money(minor: int | None, currency: str | None) -> Money | None:
+    return None if minor is None or currency is None else Money(minor, currency)

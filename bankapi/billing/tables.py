@@ -1,0 +1,197 @@
+"""The billing model: who may pay for whom, and what was paid. Read with design section 5.
+
+Rows that state facts (payments, cancellations, postings) are append-only by database trigger. Amounts are signed
+minor units, credit-positive: what we owe is positive, what is owed to us is negative, so a customer's positive
+balance is money the customer has, and every billing transaction sums to zero in each currency.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Date,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    Numeric,
+    String,
+    Table,
+    UniqueConstraint,
+)
+
+from bankapi.storage.append_only import APPEND_ONLY
+from bankapi.storage.columns import Instant, RowId, metadata
+
+ULID = String(26)
+CURRENCY = String(3)
+
+dealers = Table(
+    "dealers",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("scheme", String(32), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("time_zone", String(64), nullable=False),
+    Column("language", String(35), nullable=False),
+    Column("names_unmasked", Boolean, nullable=False, default=False),
+)
+
+terminals = Table(
+    "terminals",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("dealer_id", ForeignKey("dealers.id"), nullable=False, index=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("status", String(16), nullable=False),
+    Column("language", String(35)),
+)
+
+certificates = Table(
+    "certificates",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("fingerprint", LargeBinary(32), nullable=False, unique=True),
+    Column("dealer_id", ForeignKey("dealers.id"), nullable=False, index=True),
+    # Without a terminal it is a channel certificate: TLS for all terminals of the dealer, signature of none.
+    Column("terminal_id", ForeignKey("terminals.id"), index=True),
+    Column("valid_from", Instant, nullable=False),
+    Column("valid_until", Instant, nullable=False),
+    Column("revoked_at", Instant),
+    Column("der", LargeBinary, nullable=False),
+    # How a SecurityTokenReference may point at it (X.509 token profile 1.1, section 3.2).
+    Column("issuer", String(1024), nullable=False),
+    Column("serial_number", String(64), nullable=False),
+    Column("subject_key_identifier", LargeBinary, index=True),
+    Column("thumbprint_sha1", LargeBinary(20), nullable=False, index=True),
+    Index("ix_certificates_issuer_serial", "serial_number", "issuer"),
+)
+
+customers = Table(
+    "customers",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("customer_number", String(20), nullable=False, unique=True),
+    Column("name", String(200), nullable=False),
+    Column("language", String(35)),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("customer_id", ForeignKey("customers.id"), nullable=False, index=True),
+    Column("account_number", String(20), nullable=False, unique=True),
+    Column("ledger_account_id", ForeignKey("ledger_accounts.id"), nullable=False, unique=True),
+    Column("currency", CURRENCY, nullable=False),
+    Column("service_status", String(16), nullable=False),
+    # A cache of the sum of the account's postings, moved in the same statement order as they are added.
+    Column("balance_minor", BigInteger, nullable=False, default=0),
+)
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False, index=True),
+    Column("msisdn", String(15), nullable=False, unique=True),
+)
+
+payments = Table(
+    "payments",
+    metadata,
+    Column("id", ULID, primary_key=True),
+    Column("dealer_id", ForeignKey("dealers.id"), nullable=False),
+    Column("terminal_id", ForeignKey("terminals.id"), nullable=False),
+    Column("reference", String(64), nullable=False),
+    # REGISTERED, DECLINED or VOIDED: what this reference became, once and for ever.
+    Column("disposition", String(16), nullable=False),
+    Column("result", String(32), nullable=False),
+    Column("decided_at", Instant, nullable=False),
+    Column("exchange_id", ULID, nullable=False),
+    # SHA-256 over payer, amount and currency: tells a repetition from a conflict. Absent on a VOIDED reference.
+    Column("fingerprint", LargeBinary(32)),
+    Column("payer_kind", String(16)),
+    Column("payer_value", String(20)),
+    Column("account_id", ForeignKey("accounts.id"), index=True),
+    Column("amount_minor", BigInteger),
+    Column("currency", CURRENCY),
+    Column("credited_minor", BigInteger),
+    Column("credited_currency", CURRENCY),
+    Column("rate", Numeric(20, 10)),
+    Column("fee_minor", BigInteger),
+    Column("fee_currency", CURRENCY),
+    Column("paid_at", Instant),
+    Column("validation_id", ULID),
+    Column("card_bin", String(8)),
+    Column("card_last_four", String(4)),
+    Column("rrn", String(12)),
+    Column("authorization_code", String(6)),
+    UniqueConstraint("dealer_id", "reference"),
+    CheckConstraint("disposition IN ('REGISTERED', 'DECLINED', 'VOIDED')", name="disposition"),
+    info=APPEND_ONLY,
+)
+
+cancellations = Table(
+    "cancellations",
+    metadata,
+    Column("id", ULID, primary_key=True),
+    Column("payment_id", ForeignKey("payments.id"), nullable=False, unique=True),
+    Column("terminal_id", ForeignKey("terminals.id"), nullable=False),
+    Column("reason", String(32), nullable=False),
+    Column("cancelled_at", Instant, nullable=False),
+    Column("exchange_id", ULID, nullable=False),
+    info=APPEND_ONLY,
+)
+
+validations = Table(
+    "validations",
+    metadata,
+    Column("id", ULID, primary_key=True),
+    Column("terminal_id", ForeignKey("terminals.id"), nullable=False),
+    Column("fingerprint", LargeBinary(32), nullable=False),
+    Column("result", String(32), nullable=False),
+    Column("validated_at", Instant, nullable=False),
+    Column("valid_until", Instant, nullable=False),
+    Index("ix_validations_terminal", "terminal_id", "validated_at"),
+    info=APPEND_ONLY,
+)
+
+ledger_accounts = Table(
+    "ledger_accounts",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    # Whose it is: the account number of a customer's, the dealer's name, or "" for the operator's own.
+    Column("owner", String(64), nullable=False),
+    Column("currency", CURRENCY, nullable=False),
+    UniqueConstraint("kind", "owner", "currency"),
+    info=APPEND_ONLY,
+)
+
+billing_transactions = Table(
+    "billing_transactions",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("occurred_at", Instant, nullable=False),
+    Column("business_on", Date, nullable=False),
+    Column("payment_id", ForeignKey("payments.id"), index=True),
+    info=APPEND_ONLY,
+)
+
+postings = Table(
+    "postings",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("billing_transaction_id", ForeignKey("billing_transactions.id"), nullable=False, index=True),
+    Column("ledger_account_id", ForeignKey("ledger_accounts.id"), nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
+    Column("currency", CURRENCY, nullable=False),
+    # The account's balance right after this posting, for accounts that keep one (customers).
+    Column("balance_after_minor", BigInteger),
+    Index("ix_postings_account", "ledger_account_id", "id"),
+    CheckConstraint("amount_minor <> 0", name="amount_minor"),
+    info=APPEND_ONLY,
+)

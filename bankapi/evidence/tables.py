@@ -1,0 +1,34 @@
+"""Evidence: every exchange, as it was signed. Append-only by database trigger."""
+
+from sqlalchemy import Column, Integer, LargeBinary, String, Table, UniqueConstraint
+
+from bankapi.storage.append_only import APPEND_ONLY
+from bankapi.storage.columns import Instant, RowId, metadata
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("exchange_id", String(26), nullable=False, unique=True),
+    Column("received_at", Instant, nullable=False),
+    Column("answered_at", Instant, nullable=False),
+    Column("operation", String(64)),
+    # The result code of an answer, or the fault code of a refusal; then `rule` names exactly what was broken.
+    Column("outcome", String(32), nullable=False),
+    Column("rule", String(64)),
+    Column("terminal_id", RowId),
+    Column("tls_fingerprint", LargeBinary(32)),
+    Column("signing_fingerprint", LargeBinary(32)),
+    Column("request_bytes", Integer, nullable=False),
+    Column("request_digest", LargeBinary(32), nullable=False),
+    # zlib (RFC 1950) of the bytes as received and as sent. An unverified request is kept by digest only: it
+    # proves nothing about anybody, and it may hold what we must never store.
+    Column("request", LargeBinary),
+    Column("answer", LargeBinary, nullable=False),
+    # A signature is accepted once. It is looked up with the signed Created time in front, so that the index
+    # grows at its end however many exchanges there are.
+    Column("signed_created_at", Instant),
+    Column("replay_key", LargeBinary(32)),
+    UniqueConstraint("signed_created_at", "replay_key"),
+    info=APPEND_ONLY,
+)

@@ -1,0 +1,131 @@
+"""Everything an installation can set: one frozen object, from `bankapi.ini` in the home and `BANKAPI_*` variables.
+
+A variable `BANKAPI_GATEWAY_PORT` overrides `port` in section `[gateway]`. Unknown names and incoherent values refuse
+to start: a setting that is silently ignored is worse than none.
+"""
+
+import os
+from collections.abc import Mapping
+from configparser import ConfigParser
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Final
+
+FILE_NAME: Final = "bankapi.ini"
+
+
+class SettingsError(ValueError):
+    """The settings contradict themselves or name what does not exist."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GatewaySettings:
+    """The service itself: section `[gateway]`."""
+
+    host: str = "127.0.0.1"
+    port: int = 8443
+    url: str = "https://localhost:8443/soap/v1"
+    """The address callers use, published in the WSDL that the gateway serves."""
+    workers: int = 2
+    """Processes; about one per core."""
+    threads: int = 8
+    """Requests a process works on at once."""
+    keepalive_s: int = 75
+    handshake_deadline_s: float = 3.0
+    """From the accepted connection to the end of the TLS handshake."""
+    request_deadline_s: float = 10.0
+    """From a request's first byte to its last, and the same again for taking the answer."""
+    graceful_stop_s: int = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StorageSettings:
+    """The database: section `[storage]`."""
+
+    url: str = ""
+    """SQLAlchemy URL; empty means SQLite in `bankapi.db` in the home."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One installation."""
+
+    home: Path
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    storage: StorageSettings = field(default_factory=StorageSettings)
+
+    @property
+    def database_url(self) -> str:
+        return self.storage.url or f"sqlite:///{self.home / 'bankapi.db'}"
+
+    @property
+    def ca_certificate(self) -> Path:
+        return self.home / "ca" / "ca.pem"
+
+    @property
+    def ca_key(self) -> Path:
+        return self.home / "ca" / "ca-key.pem"
+
+    @property
+    def revocation_list(self) -> Path:
+        return self.home / "ca" / "crl.pem"
+
+    def gateway_file(self, name: str) -> Path:
+        """`cert.pem`, `key.pem` (TLS), `signing-cert.pem`, `signing-key.pem`."""
+        return self.home / "gateway" / name
+
+    def terminal_file(self, terminal: str, name: str) -> Path:
+        """`cert.pem` or `key.pem` of a terminal whose key was made here (demo and tests)."""
+        return self.home / "terminals" / terminal / name
+
+
+_SECTIONS: Final[dict[str, type[Any]]] = {"gateway": GatewaySettings, "storage": StorageSettings}
+
+
+def home_from(environment: Mapping[str, str]) -> Path:
+    """`BANKAPI_HOME`, or `./var`."""
+    return Path(environment.get("BANKAPI_HOME", "var")).absolute()
+
+
+def load(home: Path, environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the file, then the variables over it; SettingsError names every mistake."""
+    file = ConfigParser(interpolation=None)
+    file.read(home / FILE_NAME, encoding="utf-8")
+    given: dict[str, dict[str, str]] = {section: {} for section in _SECTIONS}
+    for section in file.sections():
+        if section not in _SECTIONS:
+            raise SettingsError(f"{home / FILE_NAME}: no such section [{section}]")
+        given[section] = dict(file[section])
+    for section, kind in _SECTIONS.items():
+        for setting in fields(kind):
+            variable = f"BANKAPI_{section}_{setting.name}".upper()
+            if variable in environment:
+                given[section][setting.name] = environment[variable]
+    settings = Settings(home=home, **{section: _section(section, given[section]) for section in _SECTIONS})
+    _check(settings)
+    return settings
+
+
+def _section(section: str, given: Mapping[str, str]) -> Any:
+    kind = _SECTIONS[section]
+    types: dict[str, Any] = {setting.name: setting.type for setting in fields(kind)}
+    values: dict[str, Any] = {}
+    for name, text in given.items():
+        if name not in types:
+            raise SettingsError(f"no such setting: {name} in [{section}]")
+        try:
+            values[name] = types[name](text) if types[name] in (int, float) else text
+        except ValueError as error:
+            raise SettingsError(f"{name} in [{section}] must be a number") from error
+    return kind(**values)
+
+
+def _check(settings: Settings) -> None:
+    gateway = settings.gateway
+    for name in ("workers", "threads", "keepalive_s", "handshake_deadline_s", "request_deadline_s", "graceful_stop_s"):
+        if getattr(gateway, name) <= 0:
+            raise SettingsError(f"{name} in [gateway] must be positive")
+    if not 0 <= gateway.port <= 65535:
+        raise SettingsError("port in [gateway] must be between 0 and 65535")
+    if not gateway.url.startswith("https://"):
+        raise SettingsError("url in [gateway] must be https: the gateway is never served in the clear")
