@@ -1,0 +1,257 @@
+"""No thread ever waits for a client's bytes, and a client cannot take longer than its deadline.
+
+gunicorn's gthread worker gives a connection a thread, which then waits for the handshake, the head and the body: a
+few slow clients hold all threads. Here a connection goes as far as the bytes that have arrived allow, and waits for
+more without a thread. Each stage has one absolute deadline, which dripping bytes do not move:
+
+    accepted -> HANDSHAKE -> REQUEST -> (application and answer, in a thread) -> idle -> REQUEST ... -> CLOSING
+"""
+
+import errno
+import math
+import re
+import socket
+import ssl
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any
+
+from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, LimitRequestHeaders, NoMoreData
+from gunicorn.http.parser import RequestParser
+from gunicorn.workers.gthread import TConn
+
+from bankapi.gateway.tls import ServerTerms
+
+HEAD_BYTES_MAX = 32 * 1024
+CHUNK_LINE_BYTES_MAX = 1024
+RECEIVE_BYTES = 64 * 1024
+"""More than a TLS record holds (RFC 8446 section 5.1), so no read leaves bytes in OpenSSL, unseen by the poller."""
+SEND_BUFFER_BYTES = 1024 * 1024
+"""The kernel, not a thread, holds an answer that the client is slow to read; ours are rarely longer."""
+LINGER_BYTES_MAX = 1024 * 1024
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Deadlines:
+    """Seconds a client has for each stage, and the body it may send."""
+
+    handshake_s: float
+    request_s: float
+    answer_s: float
+    linger_s: float
+    body_bytes_max: int
+
+
+class Stage(Enum):
+    """What a connection waits for."""
+
+    HANDSHAKE = auto()
+    REQUEST = auto()
+    CLOSING = auto()
+    """We have said our last word and let the client finish reading it (RFC 9112 section 9.6)."""
+
+
+class Inbox:
+    """The bytes of the request being received, and whether it is all here.
+
+    This decides only when a request is worth a thread. What the bytes mean is for gunicorn's parser to say, over
+    the very same bytes: a head that looks odd counts as complete, to be refused there.
+    """
+
+    def __init__(self, body_bytes_max: int) -> None:
+        self._body_bytes_max = body_bytes_max
+        self._received = bytearray()
+        self._begin()
+
+    def _begin(self) -> None:
+        self._body_at = 0
+        self._complete_at = 0
+        self._chunked = False
+        self._chunk_at = 0
+        self._chunks_bytes = 0
+        self.awaits_continue = False
+
+    def put(self, received: bytes) -> None:
+        self._received += received
+
+    def take(self) -> bytes:
+        """Everything received, for the parser; what follows the request comes back by `put`."""
+        taken = bytes(self._received)
+        self._received.clear()
+        self._begin()
+        return taken
+
+    def complete(self) -> bool:
+        """Whether the whole request is here, or as much of it as shows that it must be refused.
+
+        A body declared longer than the limit is not waited for, a chunked one no further than a byte beyond it.
+        """
+        if not self._body_at and not self._find_head():
+            return False
+        if self._chunked:
+            return self._all_chunks()
+        return len(self._received) >= self._complete_at
+
+    def _find_head(self) -> bool:
+        end = self._received.find(b"\r\n\r\n")
+        if end < 0:
+            if len(self._received) > HEAD_BYTES_MAX:
+                raise LimitRequestHeaders("head too long")
+            # With a bare LF (RFC 9112 section 2.2) the head never ends; the parser refuses it.
+            return self._received.count(b"\n") != self._received.count(b"\r\n")
+        self._body_at = self._chunk_at = self._complete_at = end + 4
+        head = bytes(self._received[: end + 2]).lower()
+        lengths = re.findall(rb"\ncontent-length:[ \t]*([0-9]{1,10})[ \t]*\r", head)
+        self._chunked = b"\ntransfer-encoding:" in head and not lengths
+        if len(lengths) == 1 and b"\ntransfer-encoding:" not in head and int(lengths[0]) <= self._body_bytes_max:
+            self._complete_at += int(lengths[0])
+        self.awaits_continue = re.search(rb"\nexpect:[ \t]*100-continue[ \t]*\r", head) is not None
+        return True
+
+    def _all_chunks(self) -> bool:
+        """RFC 9112 section 7.1: chunks, each after a line with its size; size 0, trailers and an empty line end it."""
+        if len(self._received) > 4 * self._body_bytes_max + HEAD_BYTES_MAX:
+            raise InvalidChunkSize(b"more framing than content")
+        while True:
+            line_end = self._received.find(b"\r\n", self._chunk_at)
+            line = self._received[self._chunk_at : line_end if line_end >= 0 else None]
+            if b"\n" in line or len(line) > CHUNK_LINE_BYTES_MAX:
+                raise InvalidChunkSize(b"no CRLF")
+            if line_end < 0:
+                return False
+            digits = bytes(line.partition(b";")[0]).rstrip(b" \t")
+            if not re.fullmatch(rb"[0-9A-Fa-f]{1,8}", digits):
+                raise InvalidChunkSize(b"not hexadecimal")
+            size = int(digits, 16)
+            if size == 0:
+                if len(self._received) - line_end > HEAD_BYTES_MAX:
+                    raise LimitRequestHeaders("trailers too long")
+                return self._received.find(b"\r\n\r\n", line_end) >= 0
+            begin, room = line_end + 2, self._body_bytes_max - self._chunks_bytes
+            if size > room:
+                return len(self._received) > begin + room
+            if len(self._received) < begin + size + 2:
+                return False
+            if self._received[begin + size : begin + size + 2] != b"\r\n":
+                raise ChunkMissingTerminator(b"")
+            self._chunk_at = begin + size + 2
+            self._chunks_bytes += size
+
+
+class NothingMore:
+    """What a parser reads after a received request: there is nothing, and waiting will not bring it."""
+
+    def recv(self, size: int) -> bytes:
+        raise NoMoreData()
+
+
+class AnswerSocket(ssl.SSLSocket):
+    """A TLS connection on which the whole answer, not each write, has a deadline."""
+
+    answer_s = math.inf
+    _answer_by: float | None = None
+
+    def begin_answer(self) -> None:
+        """The next write is the first of a new answer."""
+        self._answer_by = None
+
+    def send(self, data: Any, flags: int = 0) -> int:
+        now = time.monotonic()
+        if self._answer_by is None:
+            self._answer_by = now + self.answer_s
+        try:
+            if now >= self._answer_by:
+                raise TimeoutError
+            self.settimeout(self._answer_by - now)
+            return super().send(data, flags)
+        except TimeoutError:
+            raise BrokenPipeError(errno.EPIPE, "the client does not read its answer") from None
+
+
+class Connection(TConn):  # type: ignore[misc]
+    """One client: the stage it is in, and until when.
+
+    The poller or a thread works on it, never both. In a thread, `advance` comes first.
+    """
+
+    sock: Any
+
+    def __init__(
+        self, cfg: Any, sock: socket.socket, client: Any, server: Any, terms: ServerTerms, deadlines: Deadlines
+    ) -> None:
+        super().__init__(cfg, sock, client, server)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self.stage = Stage.HANDSHAKE
+        self.deadline: float | None = time.monotonic() + deadlines.handshake_s
+        self._terms = terms
+        self._deadlines = deadlines
+        self._inbox = Inbox(deadlines.body_bytes_max)
+        self._lingered_bytes = 0
+
+    def advance(self) -> bool:
+        """Go as far as the bytes that have arrived allow; True when a request waits in the parser.
+
+        ssl.SSLError when the handshake fails, NoMoreData when the client has gone or must reconnect,
+        gunicorn's ParseException when the bytes cannot become a request.
+        """
+        try:
+            self.sock.setblocking(False)
+            if self.stage is Stage.HANDSHAKE:
+                self._shake_hands()
+            if self.deadline is None:
+                self.deadline = time.monotonic() + self._deadlines.request_s
+            self._inbox.put(self.parser.unreader.take_buffered())
+            self._receive()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        if self.sock.context is not self._terms.context():
+            raise NoMoreData()  # The CRL may now name this client: it must prove itself again.
+        self.deadline = None
+        self.parser.unreader.unread(self._inbox.take())
+        self.sock.begin_answer()
+        return True
+
+    def _shake_hands(self) -> None:
+        if not isinstance(self.sock, ssl.SSLSocket):
+            context = self._terms.context()
+            context.sslsocket_class = AnswerSocket
+            self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+            self.sock.answer_s = self._deadlines.answer_s
+        self.sock.do_handshake()
+        self.initialized = True
+        self.parser = RequestParser(self.cfg, NothingMore(), self.client)
+        self.stage, self.deadline = Stage.REQUEST, None
+
+    def _receive(self) -> None:
+        while not self._inbox.complete():
+            if self._inbox.awaits_continue:
+                self._inbox.awaits_continue = False
+                self.sock.sendall(CONTINUE)
+                self.sock.setblocking(False)
+            received = self.sock.recv(RECEIVE_BYTES)
+            if not received:
+                raise NoMoreData()
+            self._inbox.put(received)
+
+    def begin_closing(self) -> None:
+        """Say goodbye (RFC 8446 section 6.1) and stop writing; OSError when the connection is already gone."""
+        self.sock.setblocking(False)
+        if self.stage is Stage.REQUEST:
+            with suppress(OSError, ValueError):
+                self.sock.unwrap()
+        self.sock.shutdown(socket.SHUT_WR)
+        self.stage, self.deadline = Stage.CLOSING, time.monotonic() + self._deadlines.linger_s
+
+    def has_closed(self) -> bool:
+        """Throw away what a client still sends; whether it has closed too, or sends without end."""
+        try:
+            received = len(self.sock.recv(RECEIVE_BYTES))
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
+        self._lingered_bytes += received
+        return received == 0 or self._lingered_bytes > LINGER_BYTES_MAX

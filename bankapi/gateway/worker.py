@@ -1,0 +1,164 @@
+"""A worker process: its poller holds every connection that waits for its client, its threads answer requests."""
+
+import errno
+import socket
+import ssl
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from functools import partial
+from selectors import EVENT_READ
+from typing import Any
+
+from gunicorn.http.errors import (
+    ExpectationFailed,
+    InvalidHeader,
+    InvalidResponseHeader,
+    InvalidResponseHeaderName,
+    LimitRequestHeaders,
+    LimitRequestLine,
+    ParseException,
+    UnsupportedTransferCoding,
+)
+from gunicorn.workers.gthread import ThreadWorker
+
+from bankapi.gateway.deadlines import Connection, Deadlines, Stage
+from bankapi.gateway.tls import ServerTerms
+
+WAIT = object()
+"""What a thread answers about a connection that must wait for its client."""
+DEADLINES_CHECKED_S = 0.1
+STATUSES = {
+    LimitRequestLine: "414 URI Too Long",
+    LimitRequestHeaders: "431 Request Header Fields Too Large",
+    ExpectationFailed: "417 Expectation Failed",
+    UnsupportedTransferCoding: "501 Not Implemented",
+}
+
+
+class PatientWorker(ThreadWorker):  # type: ignore[misc]
+    """gthread whose connections wait in the poller for everything a client is to send."""
+
+    def init_process(self) -> None:
+        self.terms: ServerTerms = self.app.terms
+        self.deadlines: Deadlines = self.app.deadlines
+        self.context = self.terms.context()
+        self.waiting: dict[Connection, None] = {}
+        self.deadlines_checked_at = 0.0
+        super().init_process()
+
+    # In the poller
+
+    def accept(self, listener: Any) -> None:
+        try:
+            client, address = listener.accept()
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE):
+                self._make_room()
+            elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
+                raise
+            return
+        self.nr_conns += 1
+        self._wait(Connection(self.cfg, client, address, listener.getsockname(), self.terms, self.deadlines))
+        if self.nr_conns >= self.worker_connections:
+            self._make_room()
+
+    def finish_request(self, conn: Connection, future: "Future[object]") -> None:
+        result = None if future.cancelled() or future.exception() else future.result()
+        if result is WAIT:
+            self._wait(conn)
+        elif result:
+            super().finish_request(conn, future)
+        else:
+            self._hang_up(conn)
+
+    def murder_keepalived(self, force: bool = False) -> None:
+        """Also ends idle connections made on terms that no longer hold: their clients may have been revoked."""
+        current = self.terms.context()
+        super().murder_keepalived(force or current is not self.context)
+        self.context = current
+
+    def murder_pending(self) -> None:
+        now = time.monotonic()
+        if now < self.deadlines_checked_at + DEADLINES_CHECKED_S:
+            return
+        self.deadlines_checked_at = now
+        for conn in [conn for conn in self.waiting if conn.deadline is not None and conn.deadline <= now]:
+            self._drop(conn)
+
+    def _wait(self, conn: Connection) -> None:
+        self.waiting[conn] = None
+        try:
+            conn.sock.setblocking(False)
+            self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, conn))
+        except (OSError, ValueError):
+            self._drop(conn)
+
+    def _on_readable(self, conn: Connection, _: object) -> None:
+        if conn.stage is not Stage.CLOSING:
+            self._stop_waiting(conn)
+            self.enqueue_req(conn)
+        elif conn.has_closed():
+            self._drop(conn)
+
+    def _hang_up(self, conn: Connection) -> None:
+        try:
+            conn.begin_closing()
+        except OSError:
+            self._drop(conn)
+        else:
+            self._wait(conn)
+
+    def _make_room(self) -> None:
+        for conn in self.waiting:
+            if conn.stage is not Stage.REQUEST:
+                self._drop(conn)
+                return
+
+    def _stop_waiting(self, conn: Connection) -> None:
+        self.waiting.pop(conn, None)
+        with suppress(OSError, KeyError, ValueError):
+            self.poller.unregister(conn.sock)
+
+    def _drop(self, conn: Connection) -> None:
+        self._stop_waiting(conn)
+        self.nr_conns -= 1
+        conn.close()
+
+    # In a thread
+
+    def handle(self, conn: Connection) -> object:
+        try:
+            if not conn.advance():
+                return WAIT
+        except ssl.SSLError as error:
+            self.log.info("%s: TLS refused: %s", conn.client[0], error.reason or error)
+            return False
+        except OSError:
+            return False
+        except ParseException as error:
+            self.handle_error(None, conn.sock, conn.client, error)
+            return False
+        return super().handle(conn)
+
+    def handle_request(self, req: Any, conn: Connection) -> object:
+        # RFC 9112 section 6.1 lets a server refuse other codings; gunicorn passes `gzip, chunked` on undecoded.
+        if any(name == "TRANSFER-ENCODING" and value.lower() != "chunked" for name, value in req.headers):
+            raise InvalidHeader("TRANSFER-ENCODING", req=req)
+        req._expected_100_continue = False  # The body is here already (RFC 9110 section 10.1.1).
+        return super().handle_request(req, conn)
+
+    def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
+        """Answer with a bare status: nothing of the request, of ours or of gunicorn's is repeated in it."""
+        if isinstance(exc, ssl.SSLError):
+            self.log.info("%s: TLS failed: %s", addr[0], exc.reason or exc)
+            return
+        ours = isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName)
+        if isinstance(exc, ParseException) and not ours:
+            status = STATUSES.get(type(exc), "400 Bad Request")
+            self.log.warning("%s: HTTP refused: %s", addr[0], type(exc).__name__)
+        else:
+            status = "500 Internal Server Error"
+            self.log.error("request failed", exc_info=exc)
+        with suppress(OSError):
+            client.sendall(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode("ascii"))
