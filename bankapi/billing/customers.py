@@ -8,10 +8,10 @@ from typing import Final
 from sqlalchemy import BindParameter, Connection, bindparam, select
 
 from bankapi.billing import ledger
-from bankapi.billing.ledger import Entry, LedgerAccountKind, TransactionKind
+from bankapi.billing.ledger import Entry, LedgerAccount, LedgerAccountKind, TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
-from bankapi.billing.tables import accounts, customers, subscriptions
+from bankapi.billing.tables import accounts, balances, customers, subscriptions
 from bankapi.storage.rows import insert
 
 
@@ -21,7 +21,7 @@ class Account:
 
     id: int
     account_number: str
-    ledger_account_id: int
+    ledger_account: LedgerAccount
     currency: str
     service_status: ServiceStatus
     balance: Money
@@ -35,11 +35,15 @@ _COLUMNS: Final = (
     accounts.c.ledger_account_id,
     accounts.c.currency,
     accounts.c.service_status,
-    accounts.c.balance_minor,
+    balances.c.balance_minor,
     customers.c.name,
     customers.c.language,
 )
-_BY_ACCOUNT: Final = select(*_COLUMNS).join_from(accounts, customers)
+_BY_ACCOUNT: Final = (
+    select(*_COLUMNS)
+    .join_from(accounts, customers)
+    .join(balances, balances.c.ledger_account_id == accounts.c.ledger_account_id)
+)
 _VALUE: Final[BindParameter[str]] = bindparam("value")
 _FIND: Final = {
     PayerKind.MSISDN: _BY_ACCOUNT.join(subscriptions, subscriptions.c.account_id == accounts.c.id).where(
@@ -61,7 +65,7 @@ def find_account(connection: Connection, payer: PayerKey) -> Account | None:
     return Account(
         id=row.id,
         account_number=row.account_number,
-        ledger_account_id=row.ledger_account_id,
+        ledger_account=LedgerAccount(row.ledger_account_id, LedgerAccountKind.CUSTOMER),
         currency=row.currency,
         service_status=ServiceStatus(row.service_status),
         balance=Money(row.balance_minor, row.currency),
@@ -101,7 +105,7 @@ def add_customer(
         {
             "customer_id": customer_id,
             "account_number": account_number,
-            "ledger_account_id": own,
+            "ledger_account_id": own.id,
             "currency": currency,
             "service_status": service_status,
         },
@@ -114,7 +118,7 @@ def add_customer(
         ledger.post(
             connection,
             TransactionKind.OPENING,
-            [Entry(own, opening, customer=True), Entry(cash, -opening)],
+            [Entry(own, opening), Entry(cash, -opening)],
             occurred_at=now,
             business_on=business_on,
         )

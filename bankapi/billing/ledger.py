@@ -14,7 +14,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from bankapi.billing.money import Money
-from bankapi.billing.tables import accounts, billing_transactions, ledger_accounts, postings
+from bankapi.billing.tables import balances, billing_transactions, ledger_accounts, postings
 from bankapi.storage.rows import insert
 
 
@@ -37,16 +37,30 @@ class TransactionKind(StrEnum):
     PAYMENT = "PAYMENT"
     CANCELLATION = "CANCELLATION"
     OPENING = "OPENING"
+    """A customer's balance brought along."""
+    DEPOSIT = "DEPOSIT"
+    """Money a dealer paid ahead."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerAccount:
+    """A place money can be, in one currency."""
+
+    id: int
+    kind: LedgerAccountKind
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One side of a transaction: `amount` is added to the ledger account, credit-positive."""
 
-    ledger_account_id: int
+    account: LedgerAccount
     amount: Money
-    customer: bool = False
-    """Whether it is a customer's account, whose balance is kept up to date."""
+
+
+_KEPT: Final = frozenset({LedgerAccountKind.CUSTOMER, LedgerAccountKind.DEALER_DEPOSIT})
+"""The kinds whose balance is kept beside the postings. A dealer's receivable is not: it would be one row that all
+its payments wait for."""
 
 
 _FIND: Final = select(ledger_accounts.c.id).where(
@@ -55,22 +69,34 @@ _FIND: Final = select(ledger_accounts.c.id).where(
     ledger_accounts.c.currency == bindparam("currency"),
 )
 _MOVE: Final = (
-    update(accounts)
-    .where(accounts.c.ledger_account_id == bindparam("ledger_account"))
-    .values(balance_minor=accounts.c.balance_minor + bindparam("amount"))
-    .returning(accounts.c.balance_minor)
+    update(balances)
+    .where(balances.c.ledger_account_id == bindparam("ledger_account"))
+    .values(balance_minor=balances.c.balance_minor + bindparam("amount"))
+    .returning(balances.c.balance_minor)
+)
+_LOCK_BALANCE: Final = (
+    select(balances.c.balance_minor)
+    .where(balances.c.ledger_account_id == bindparam("ledger_account"))
+    .with_for_update()
 )
 _INSERT_TRANSACTION: Final = billing_transactions.insert()
 _INSERT_POSTINGS: Final = postings.insert().inline()
 
 
-def open_account(connection: Connection, kind: LedgerAccountKind, owner: str, currency: str) -> int:
-    """The id of a ledger account, created at its first use."""
+def open_account(connection: Connection, kind: LedgerAccountKind, owner: str, currency: str) -> LedgerAccount:
+    """A ledger account, created at its first use."""
     key = {"kind": kind, "owner": owner, "currency": currency}
     found = connection.execute(_FIND, key).scalar()
     if found is None:
-        found = connection.execute(ledger_accounts.insert().returning(ledger_accounts.c.id), key).scalar_one()
-    return int(found)
+        found = insert(connection, ledger_accounts.insert(), key)
+        if kind in _KEPT:
+            connection.execute(balances.insert(), {"ledger_account_id": found, "balance_minor": 0})
+    return LedgerAccount(found, kind)
+
+
+def lock_balance(connection: Connection, account: LedgerAccount, currency: str) -> Money:
+    """The kept balance, which nobody else can move until this transaction ends."""
+    return Money(connection.execute(_LOCK_BALANCE, {"ledger_account": account.id}).scalar_one(), currency)
 
 
 def post(
@@ -82,7 +108,7 @@ def post(
     business_on: date,
     payment_id: str | None = None,
 ) -> int:
-    """Write one billing transaction and move the customers' balances; returns its id.
+    """Write one billing transaction and move the kept balances; returns its id.
 
     AssertionError when the entries do not sum to zero per currency: that would be our own mistake.
     """
@@ -101,7 +127,7 @@ def post(
         [
             {
                 "billing_transaction_id": transaction_id,
-                "ledger_account_id": entry.ledger_account_id,
+                "ledger_account_id": entry.account.id,
                 "amount_minor": entry.amount.minor,
                 "currency": entry.amount.currency,
                 "balance_after_minor": _move_balance(connection, entry),
@@ -113,9 +139,9 @@ def post(
 
 
 def _move_balance(connection: Connection, entry: Entry) -> int | None:
-    if not entry.customer:
+    if entry.account.kind not in _KEPT:
         return None
-    moved = {"ledger_account": entry.ledger_account_id, "amount": entry.amount.minor}
+    moved = {"ledger_account": entry.account.id, "amount": entry.amount.minor}
     return int(connection.execute(_MOVE, moved).scalar_one())
 
 
@@ -126,16 +152,17 @@ def trial_balance(connection: Connection) -> dict[str, int]:
 
 
 def balances_that_differ(connection: Connection) -> list[str]:
-    """Account numbers whose kept balance is not the sum of their postings; empty in a sound ledger."""
+    """Owners (account numbers, dealers) whose kept balance is not the sum of their postings; empty when sound."""
     summed = (
         select(postings.c.ledger_account_id, func.sum(postings.c.amount_minor).label("total"))
         .group_by(postings.c.ledger_account_id)
         .subquery()
     )
     differing = (
-        select(accounts.c.account_number)
-        .outerjoin(summed, summed.c.ledger_account_id == accounts.c.ledger_account_id)
-        .where(accounts.c.balance_minor != func.coalesce(summed.c.total, 0))
-        .order_by(accounts.c.account_number)
+        select(ledger_accounts.c.owner)
+        .join_from(ledger_accounts, balances)
+        .outerjoin(summed, summed.c.ledger_account_id == balances.c.ledger_account_id)
+        .where(balances.c.balance_minor != func.coalesce(summed.c.total, 0))
+        .order_by(ledger_accounts.c.owner)
     )
     return list(connection.execute(differing).scalars())

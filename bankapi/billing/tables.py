@@ -36,6 +36,8 @@ dealers = Table(
     Column("time_zone", String(64), nullable=False),
     Column("language", String(35), nullable=False),
     Column("names_unmasked", Boolean, nullable=False, default=False),
+    # How far below zero a debit-adjustment dealer's deposit may go, in the payment's currency.
+    Column("overdraft_minor", BigInteger, nullable=False, default=0),
 )
 
 terminals = Table(
@@ -61,11 +63,9 @@ certificates = Table(
     Column("revoked_at", Instant),
     Column("der", LargeBinary, nullable=False),
     # How a SecurityTokenReference may point at it (X.509 token profile 1.1, section 3.2).
-    Column("issuer", String(1024), nullable=False),
-    Column("serial_number", String(64), nullable=False),
+    Column("serial_number", String(64), nullable=False, index=True),
     Column("subject_key_identifier", LargeBinary, index=True),
     Column("thumbprint_sha1", LargeBinary(20), nullable=False, index=True),
-    Index("ix_certificates_issuer_serial", "serial_number", "issuer"),
 )
 
 customers = Table(
@@ -86,8 +86,6 @@ accounts = Table(
     Column("ledger_account_id", ForeignKey("ledger_accounts.id"), nullable=False, unique=True),
     Column("currency", CURRENCY, nullable=False),
     Column("service_status", String(16), nullable=False),
-    # A cache of the sum of the account's postings, moved in the same statement order as they are added.
-    Column("balance_minor", BigInteger, nullable=False, default=0),
 )
 
 subscriptions = Table(
@@ -170,6 +168,15 @@ ledger_accounts = Table(
     info=APPEND_ONLY,
 )
 
+# A cache of the sum of an account's postings, for the kinds that are asked for it (customers, dealers' deposits).
+# It is moved with every posting; audits compare both.
+balances = Table(
+    "balances",
+    metadata,
+    Column("ledger_account_id", ForeignKey("ledger_accounts.id"), primary_key=True, autoincrement=False),
+    Column("balance_minor", BigInteger, nullable=False),
+)
+
 billing_transactions = Table(
     "billing_transactions",
     metadata,
@@ -189,7 +196,7 @@ postings = Table(
     Column("ledger_account_id", ForeignKey("ledger_accounts.id"), nullable=False),
     Column("amount_minor", BigInteger, nullable=False),
     Column("currency", CURRENCY, nullable=False),
-    # The account's balance right after this posting, for accounts that keep one (customers).
+    # The account's balance right after this posting, for the kinds that keep one.
     Column("balance_after_minor", BigInteger),
     Index("ix_postings_account", "ledger_account_id", "id"),
     CheckConstraint("amount_minor <> 0", name="amount_minor"),

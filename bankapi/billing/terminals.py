@@ -41,6 +41,7 @@ class Terminal:
     language: str | None
     dealer_language: str
     names_unmasked: bool
+    overdraft_minor: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +52,20 @@ class CertificateRecord:
     valid_from: datetime
     valid_until: datetime
     der: bytes
-    issuer: str
     serial_number: str
     subject_key_identifier: bytes | None
     thumbprint_sha1: bytes
 
 
 def add_dealer(
-    connection: Connection, *, name: str, scheme: Scheme, time_zone: str, language: str, names_unmasked: bool = False
+    connection: Connection,
+    *,
+    name: str,
+    scheme: Scheme,
+    time_zone: str,
+    language: str,
+    names_unmasked: bool = False,
+    overdraft_minor: int = 0,
 ) -> int:
     """A new active dealer; returns its id."""
     return insert(
@@ -71,6 +78,7 @@ def add_dealer(
             "time_zone": time_zone,
             "language": language,
             "names_unmasked": names_unmasked,
+            "overdraft_minor": overdraft_minor,
         },
     )
 
@@ -94,7 +102,6 @@ def register_certificate(
             "valid_from": certificate.valid_from,
             "valid_until": certificate.valid_until,
             "der": certificate.der,
-            "issuer": certificate.issuer,
             "serial_number": certificate.serial_number,
             "subject_key_identifier": certificate.subject_key_identifier,
             "thumbprint_sha1": certificate.thumbprint_sha1,
@@ -141,6 +148,7 @@ _TERMINAL: Final = (
         dealers.c.time_zone,
         dealers.c.language.label("dealer_language"),
         dealers.c.names_unmasked,
+        dealers.c.overdraft_minor,
     )
     .join_from(terminals, dealers)
     .where(terminals.c.id == bindparam("terminal_id"))
@@ -166,25 +174,20 @@ def find_terminal(connection: Connection, terminal_id: int) -> tuple[Terminal, A
         language=row.language,
         dealer_language=row.dealer_language,
         names_unmasked=row.names_unmasked,
+        overdraft_minor=row.overdraft_minor,
     )
     return terminal, AccessStatus(row.terminal_status), AccessStatus(row.dealer_status)
 
 
-def find_certificate_der(
-    connection: Connection,
-    *,
-    issuer_and_serial: tuple[str, str] | None = None,
-    subject_key_identifier: bytes | None = None,
-    thumbprint_sha1: bytes | None = None,
-) -> bytes | None:
-    """The one registered certificate a token reference points at; None when there is none, or more than one."""
-    query = select(certificates.c.der).where(certificates.c.terminal_id.is_not(None)).limit(2)
-    if issuer_and_serial is not None:
-        issuer, serial_number = issuer_and_serial
-        query = query.where(certificates.c.serial_number == serial_number, certificates.c.issuer == issuer)
-    elif subject_key_identifier is not None:
-        query = query.where(certificates.c.subject_key_identifier == subject_key_identifier)
-    else:
-        query = query.where(certificates.c.thumbprint_sha1 == thumbprint_sha1)
-    found = connection.execute(query).scalars().all()
-    return bytes(found[0]) if len(found) == 1 else None
+_CERTIFICATE_KEYS: Final = {
+    "serial_number": certificates.c.serial_number,
+    "subject_key_identifier": certificates.c.subject_key_identifier,
+    "thumbprint_sha1": certificates.c.thumbprint_sha1,
+}
+
+
+def signing_certificates(connection: Connection, key: str, value: str | bytes) -> list[bytes]:
+    """The DER of every terminal certificate with this serial number, key identifier or thumbprint."""
+    named = _CERTIFICATE_KEYS[key] == value
+    query = select(certificates.c.der).where(certificates.c.terminal_id.is_not(None), named)
+    return [bytes(der) for der in connection.execute(query).scalars()]

@@ -143,9 +143,13 @@ class Authority:
         raise ValueError("the key must be RSA of at least 2048 bits or P-256")
 
     def revocation_list(
-        self, revoked: Iterable[tuple[int, datetime]], now: datetime, life: timedelta = timedelta(days=7)
+        self, revoked: Iterable[tuple[int, datetime]], now: datetime, life: timedelta = timedelta(days=3650)
     ) -> x509.CertificateRevocationList:
-        """A full CRL over (serial number, revoked at) pairs."""
+        """A full CRL over (serial number, revoked at) pairs.
+
+        It is replaced at every revocation and read by our own servers only, so it does not run out by itself: a
+        gateway whose list expired would refuse every terminal.
+        """
         builder = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.certificate.subject)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from bankapi.refusals import ResultCode
+from bankapi.refusals import FaultCode, ResultCode
 
 DEFAULT_LANGUAGE: Final = "en"
 
@@ -27,7 +27,31 @@ _RESULTS: Final = {
     ResultCode.TEMPORARILY_UNAVAILABLE: "The service is temporarily unavailable.",
 }
 
+_FAULTS: Final = {
+    FaultCode.MALFORMED_MESSAGE: "The message is not a well-formed SOAP 1.1 request of this service.",
+    FaultCode.SCHEMA_VIOLATION: "The message does not conform to the XML schema; the detail says where and why.",
+    FaultCode.SECURITY: (
+        "The message was refused by the security policy. It must be sent and signed by a registered, unblocked"
+        " terminal: WS-Security X.509 token profile, a fresh Timestamp, Body and Timestamp signed with RSA-SHA256 or"
+        " ECDSA-SHA256 and SHA-256 digests, exclusive canonicalization, each signature used once. Stacks that default"
+        " to SHA-1 need a setting (CXF: ws-security.asymmetric.signature.algorithm ="
+        " http://www.w3.org/2001/04/xmldsig-more#rsa-sha256). The operator finds the exact reason under the exchange"
+        " id."
+    ),
+    FaultCode.MESSAGE_TOO_LARGE: "The message is larger or more deeply nested than this service accepts.",
+    FaultCode.UNSUPPORTED_MEDIA_TYPE: "Send text/xml in UTF-8, without a content encoding or attachments.",
+    FaultCode.HEADER_NOT_UNDERSTOOD: "A header marked mustUnderstand is not understood.",
+    FaultCode.CARD_NUMBER_PRESENT: "The message holds a full card number. Send the BIN and the last four digits only.",
+    FaultCode.OVERLOADED: "The service cannot take the request now. Repeat it with the same reference, signed anew.",
+    FaultCode.INTERNAL: "The service failed. Repeat the request with the same reference, signed anew.",
+}
+
 
 def result_message(code: ResultCode, language: str) -> tuple[str, str]:
     """The sentence for a result, and the language it is really in (BCP 47)."""
     return _RESULTS[code], DEFAULT_LANGUAGE
+
+
+def fault_message(code: FaultCode, language: str) -> tuple[str, str]:
+    """The sentence for a fault, and the language it is really in. It depends on the code alone."""
+    return _FAULTS[code], DEFAULT_LANGUAGE

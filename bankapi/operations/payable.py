@@ -5,7 +5,7 @@ The refusals have a fixed precedence (design section 3): who pays is settled bef
 
 from dataclasses import dataclass
 
-from bankapi.billing import customers, limits
+from bankapi.billing import customers, dealers, limits
 from bankapi.billing.customers import Account
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
@@ -23,13 +23,15 @@ class Payable:
 
 
 def payable(call: Call, payer: PayerKey, amount: Money) -> Payable:
-    """Check in order: the payer exists, is not blocked, is not terminated; the currency; the amount."""
+    """Check in order: the payer is known, not blocked, not terminated; the currency; the amount; the dealer's funds."""
     account = customers.find_account(call.connection, payer)
     if account is None:
         return Payable(ResultCode.PAYER_NOT_FOUND)
     refused = _service_refusal(account, payer) or _currency_refusal(account, amount) or _amount_refusal(amount)
     if refused is not None:
         return Payable(refused, account)
+    if not dealers.funds_suffice(call.connection, call.terminal, amount):
+        return Payable(ResultCode.DEALER_FUNDS_INSUFFICIENT, account)
     return Payable(ResultCode.OK, account, amount)
 
 

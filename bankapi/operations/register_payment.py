@@ -5,8 +5,8 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from bankapi.billing import ledger, payments
-from bankapi.billing.ledger import Entry, LedgerAccountKind, TransactionKind
+from bankapi.billing import dealers, ledger, payments
+from bankapi.billing.ledger import Entry, LedgerAccount, TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey
 from bankapi.billing.payments import Disposition, Payment
@@ -63,7 +63,7 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
     if verdict.account is None or verdict.credited is None:
         return PaymentRegistration(verdict.result)
     # Nothing below this line refuses.
-    _post(call, asked, payment_id, verdict.account.ledger_account_id, verdict.credited)
+    _post(call, asked, payment_id, verdict.account.ledger_account, verdict.credited)
     return PaymentRegistration(
         verdict.result,
         payment_id=payment_id,
@@ -124,16 +124,14 @@ def _fields(
     }
 
 
-def _post(call: Call, asked: RegisterPayment, payment_id: str, customer: int, credited: Money) -> None:
-    dealer = ledger.open_account(
-        call.connection, LedgerAccountKind.DEALER_RECEIVABLE, call.terminal.dealer_name, asked.amount.currency
-    )
+def _post(call: Call, asked: RegisterPayment, payment_id: str, customer: LedgerAccount, credited: Money) -> None:
+    dealer = dealers.ledger_account(call.connection, call.terminal, asked.amount.currency)
     ledger.post(
         call.connection,
         TransactionKind.PAYMENT,
-        [Entry(dealer, -asked.amount), Entry(customer, credited, customer=True)],
+        [Entry(dealer, -asked.amount), Entry(customer, credited)],
         occurred_at=call.now,
-        business_on=call.now.astimezone(ZoneInfo(call.terminal.time_zone)).date(),
+        business_on=dealers.business_day(call.terminal, call.now),
         payment_id=payment_id,
     )
 

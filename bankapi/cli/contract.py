@@ -1,0 +1,34 @@
+"""`bankapi contract`: publish the contract from the models, or show where the published files differ."""
+
+from pathlib import Path
+from typing import Final
+
+import click
+
+from bankapi.cli.output import REFUSED
+
+_FOLDERS: Final = (Path("wsdl"), Path("schemas"))
+
+
+@click.group()
+def contract() -> None:
+    """The published WSDL and XSD."""
+
+
+@contract.command()
+def export() -> None:
+    """Write wsdl/bankapi-v1.wsdl and schemas/bankapi-v1.xsd from the models, here."""
+    from bankapi.contract import publication
+
+    publication.export(*_FOLDERS)
+
+
+@contract.command()
+def diff() -> None:
+    """Show how the published files here differ from the models; exit 1 when they do."""
+    from bankapi.contract import publication
+
+    differences = publication.differences(*_FOLDERS)
+    if differences:
+        click.echo(differences)
+        click.get_current_context().exit(REFUSED)

@@ -1,0 +1,168 @@
+"""Making a home: the operator's CA, the gateway's keys, the database, and the demo's people (design section 10)."""
+
+import os
+import shutil
+import tempfile
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from sqlalchemy import Connection
+
+from bankapi.billing import customers, dealers, terminals
+from bankapi.billing.money import Money
+from bankapi.billing.payers import ServiceStatus
+from bankapi.billing.terminals import CertificateRecord, Scheme
+from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
+from bankapi.evidence import tables as _evidence  # noqa: F401  its tables are created with the others
+from bankapi.settings import Settings
+from bankapi.storage import schema
+from bankapi.storage.engine import Store
+from bankapi.wsse.trust import fingerprint
+
+DEMO_TERMINALS: Final = {"DEMO-BANK": ("ATM-0001", "ATM-0002"), "DEMO-SHOP": ("ATM-0101",)}
+_DEMO_NAMES: Final = (
+    "Ivan Petrov",
+    "Anna Sidorova",
+    "Oleg Kovalenko",
+    "Maria Weber",
+    "Aigul Nurlanova",
+    "Jean Martin",
+    "Carmen Ortega",
+    "Emre Yilmaz",
+    "Layla Haddad",
+    "Li Wei",
+)
+_DEMO_STATUS: Final = {
+    18: ServiceStatus.SUSPENDED,
+    19: ServiceStatus.BLOCKED,
+    20: ServiceStatus.TERMINATED,
+}
+_DEMO_DEBT_MINOR: Final = {18: -15_000, 20: -4_000}
+
+
+class HomeExists(Exception):
+    """The home is an installation already; making it again would replace its keys."""
+
+
+def create(settings: Settings, *, demo: bool, now: datetime) -> None:
+    """Make the home whole or not at all: it is built beside itself and moved in at the end."""
+    home = settings.home
+    if settings.ca_certificate.exists():
+        raise HomeExists(str(home))
+    home.parent.mkdir(parents=True, exist_ok=True)
+    building = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    try:
+        _build(Settings(home=building, gateway=settings.gateway, storage=settings.storage), demo, now)
+        home.mkdir(mode=0o700, exist_ok=True)
+        for child in building.iterdir():
+            child.rename(home / child.name)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+
+
+def _build(settings: Settings, demo: bool, now: datetime) -> None:
+    authority = Authority.create("bankapi operator CA", now)
+    write_public(settings.ca_certificate, certificate_pem(authority.certificate))
+    write_secret(settings.ca_key, key_pem(authority.key))
+    write_public(settings.revocation_list, authority.revocation_list((), now).public_bytes(Encoding.PEM))
+    for prefix, name, purpose in (
+        ("", "bankapi gateway TLS", Purpose.TLS_SERVER),
+        ("signing-", "bankapi gateway signing", Purpose.ANSWER_SIGNING),
+    ):
+        key = new_rsa_key()
+        hosts = ("localhost", "127.0.0.1") if purpose is Purpose.TLS_SERVER else ()
+        certificate = authority.issue(subject_name(name), key.public_key(), purpose, now, hosts=hosts)
+        write_public(settings.gateway_file(f"{prefix}cert.pem"), certificate_pem(certificate))
+        write_secret(settings.gateway_file(f"{prefix}key.pem"), key_pem(key))
+    store = Store(settings.database_url)
+    try:
+        schema.create(store)
+        if demo:
+            store.write(lambda connection: _add_demo(connection, settings, authority, now))
+    finally:
+        store.close()
+
+
+def _add_demo(connection: Connection, settings: Settings, authority: Authority, now: datetime) -> None:
+    """Two dealers with three terminals and twenty customers, fixed so that people and scripts can rely on them."""
+    schemes = {"DEMO-BANK": Scheme.CREDIT_ADJUSTMENT, "DEMO-SHOP": Scheme.DEBIT_ADJUSTMENT}
+    for dealer, names in DEMO_TERMINALS.items():
+        dealer_id = terminals.add_dealer(
+            connection, name=dealer, scheme=schemes[dealer], time_zone="Europe/Moscow", language="en"
+        )
+        for name in names:
+            add_terminal_with_key(connection, settings, authority, dealer_id, dealer, name, now)
+    dealers.deposit(connection, dealer="DEMO-SHOP", amount=Money(1_000_000, "RUB"), now=now, business_on=now.date())
+    for number in range(1, 21):
+        customers.add_customer(
+            connection,
+            customer_number=f"2000{number:05d}",
+            name=_DEMO_NAMES[(number - 1) % len(_DEMO_NAMES)],
+            account_number=f"1000{number:05d}",
+            currency="RUB",
+            msisdns=(f"791600000{number:02d}",),
+            now=now,
+            business_on=now.date(),
+            service_status=_DEMO_STATUS.get(number, ServiceStatus.ACTIVE),
+            opening_balance_minor=_DEMO_DEBT_MINOR.get(number, 0),
+        )
+
+
+def add_terminal_with_key(
+    connection: Connection,
+    settings: Settings,
+    authority: Authority,
+    dealer_id: int,
+    dealer: str,
+    name: str,
+    now: datetime,
+) -> int:
+    """A terminal whose key is made here, used for both TLS and signing: for demos and tests, never for a bank."""
+    key = new_rsa_key()
+    certificate = authority.issue(subject_name(name, dealer), key.public_key(), Purpose.TERMINAL, now)
+    terminal_id = terminals.add_terminal(connection, dealer_id=dealer_id, name=name)
+    terminals.register_certificate(
+        connection, dealer_id=dealer_id, terminal_id=terminal_id, certificate=certificate_record(certificate)
+    )
+    write_public(settings.terminal_file(name, "cert.pem"), certificate_pem(certificate))
+    write_secret(settings.terminal_file(name, "key.pem"), key_pem(key))
+    return terminal_id
+
+
+def certificate_record(certificate: x509.Certificate) -> CertificateRecord:
+    """What the billing model keeps of a certificate."""
+    try:
+        identifier: bytes | None = certificate.extensions.get_extension_for_class(
+            x509.SubjectKeyIdentifier
+        ).value.digest
+    except x509.ExtensionNotFound:
+        identifier = None
+    return CertificateRecord(
+        fingerprint=fingerprint(certificate),
+        valid_from=certificate.not_valid_before_utc,
+        valid_until=certificate.not_valid_after_utc,
+        der=certificate.public_bytes(Encoding.DER),
+        serial_number=str(certificate.serial_number),
+        subject_key_identifier=identifier,
+        thumbprint_sha1=certificate.fingerprint(hashes.SHA1()),  # noqa: S303  a look-up key, not a proof
+    )
+
+
+def write_public(path: Path, content: bytes) -> None:
+    _write(path, content, 0o644)
+
+
+def write_secret(path: Path, content: bytes) -> None:
+    """A private key: readable by its owner only, from the first byte on."""
+    _write(path, content, 0o600)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(content)

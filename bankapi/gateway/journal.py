@@ -1,0 +1,42 @@
+"""Structured logs: one JSON object a line, only the fields named here, so that nothing personal can slip in.
+
+Exceptions are named, never printed with their text or traceback: both may quote a message.
+"""
+
+import json
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+FIELDS: Final = (
+    "exchange_id",
+    "operation",
+    "rule",
+    "fault",
+    "tls_fingerprint",
+    "failure",
+    "where",
+)
+
+
+class JSONLines(logging.Formatter):
+    """Time in UTC, level, logger and message, then the known fields that are set."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
+        if record.exc_info and record.exc_info[0] is not None:
+            line["failure"] = record.exc_info[0].__name__
+        return json.dumps(line, ensure_ascii=False)
+
+
+def configure(level: int = logging.INFO) -> None:
+    """Send every log of this process to standard error as JSON lines."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(JSONLines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -1,0 +1,80 @@
+"""The WSGI application: three addresses, one of which is the service (PEP 3333)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from importlib import resources
+from typing import Any, Final
+
+from bankapi import clock
+from bankapi.contract.application import Contract
+from bankapi.gateway import exchange, faults, keys
+from bankapi.gateway.conformity import Conformity
+from bankapi.gateway.exchange import Gateway
+from bankapi.settings import Settings
+from bankapi.storage.engine import Store
+from bankapi.wsse.profile import PROFILE_V1
+
+StartResponse = Callable[[str, list[tuple[str, str]]], Any]
+Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+SOAP_PATH: Final = "/soap/v1"
+_XML: Final = "text/xml; charset=utf-8"
+_PUBLISHED: Final = {
+    "/schemas/bankapi-v1.xsd": ("bankapi.schemas", "bankapi-v1.xsd"),
+    "/wsdl/bankapi-v1.wsdl": ("bankapi.wsdl", "bankapi-v1.wsdl"),
+}
+
+
+def create_gateway(settings: Settings) -> Gateway:
+    """Everything an exchange needs, from an installation's files. Call it after the fork."""
+    return Gateway(
+        contract=Contract(),
+        conformity=Conformity(),
+        profile=PROFILE_V1,
+        trust=keys.load_trust(settings.ca_certificate),
+        identity=keys.load_identity(
+            settings.gateway_file("signing-cert.pem"), settings.gateway_file("signing-key.pem")
+        ),
+        store=Store(settings.database_url),
+        clock=clock.utc_now,
+    )
+
+
+def create_application(settings: Settings) -> Application:
+    """The application of one worker process."""
+    gateway = create_gateway(settings)
+    published = {
+        path: resources.files(package).joinpath(name).read_bytes() for path, (package, name) in _PUBLISHED.items()
+    }
+    own_address = settings.gateway.url.encode()
+    wsdl = published["/wsdl/bankapi-v1.wsdl"].replace(b"https://localhost:8443/soap/v1", own_address)
+
+    def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
+        path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
+        if path == SOAP_PATH and method == "POST":
+            answer = exchange.answer(gateway, environ)
+            return _send(start_response, faults.HTTP_STATUS if answer.is_fault else "200 OK", answer.body)
+        if method != "GET":
+            allowed = "GET, POST" if path == SOAP_PATH else "GET"
+            return _send(start_response, "405 Method Not Allowed", b"", {"Allow": allowed})
+        if path == SOAP_PATH and environ.get("QUERY_STRING", "").lower() == "wsdl":
+            return _send(start_response, "200 OK", wsdl)
+        if path in published:
+            return _send(start_response, "200 OK", published[path])
+        return _send(start_response, "404 Not Found", b"")
+
+    return application
+
+
+def _send(
+    start_response: StartResponse, status: str, body: bytes, headers: Mapping[str, str] | None = None
+) -> Iterable[bytes]:
+    start_response(
+        status,
+        [
+            ("Content-Type", _XML),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            *(headers or {}).items(),
+        ],
+    )
+    return [body]

@@ -1,0 +1,72 @@
+"""Starting the real gateway in a process of its own, as an operator would."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from bankapi.cli.payments import terminal_client
+from bankapi.settings import Settings
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True)
+class RunningGateway:
+    settings: Settings
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @property
+    def url(self) -> str:
+        return self.settings.gateway.url
+
+    def log(self) -> str:
+        """Everything it has logged so far."""
+        return self.log_file.read_text()
+
+
+@contextlib.contextmanager
+def start_gateway(settings: Settings, **environment: str) -> Iterator[RunningGateway]:
+    """`bankapi serve` until it answers; stopped at the end, and its end must be clean."""
+    log_file = settings.home / "gateway.log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", "from bankapi.cli.main import main; main()", "serve"],
+            env={**os.environ, **environment, "BANKAPI_HOME": str(settings.home)},
+            stderr=log,
+            stdout=log,
+        )
+    running = RunningGateway(settings, process, log_file)
+    try:
+        _wait_until_it_answers(running)
+        yield running
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+
+
+def _wait_until_it_answers(running: RunningGateway) -> None:
+    client = terminal_client(running.settings, "ATM-0001")
+    for _ in range(200):
+        if running.process.poll() is not None:
+            break
+        with contextlib.suppress(OSError):
+            client.call("Ping", [])
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"the gateway does not answer:\n{running.log()}")
