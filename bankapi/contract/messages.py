@@ -1,0 +1,143 @@
+"""The messages of the contract: one request and one response element per operation, the fault and our header.
+
+Member names are the element names; their order is the order on the wire.
+"""
+
+from spyne import Boolean, ByteArray, XmlAttribute, XmlData
+
+from bankapi.contract import types as t
+from bankapi.contract.types import Model, mandatory, one_of, optional
+
+VIOLATIONS_MAX = 20
+RECEIPT_LINES_MAX = 20
+
+_LANGUAGE = optional(t.Language, "The language you want sentences and receipt lines in.")
+
+
+class Result(Model):
+    """The business outcome. A business no is an answer, not a fault: decide by Code, show Message."""
+
+    Code = mandatory(t.ResultCode)
+    Message = mandatory(t.Message)
+    Retry = mandatory(t.Retry)
+
+
+class ValidatePaymentRequest(Model):
+    """Ask before the payer hands over the money. Optional: a payment may be registered without it."""
+
+    Language = _LANGUAGE
+    Payer = mandatory(t.Payer)
+    Amount = mandatory(t.PositiveAmount, "What the payer is going to pay, without your own fee.")
+
+
+class ValidatePaymentResponse(Model):
+    """Whether the payment would be taken now. What is absent is unknown or not yours to see."""
+
+    Result = mandatory(Result)
+    ValidationId = optional(t.ValidationId, "Repeat it in RegisterPayment to keep the answer given here.")
+    ValidUntil = optional(t.UtcTime, "When this answer stops being a promise.")
+    PayerName = optional(t.PayerName, "Show it to the payer, who can tell a mistyped number by it.")
+    ServiceStatus = optional(t.ServiceStatus)
+    MinimumAmount = optional(t.Amount, "The least that can be paid.")
+    MaximumAmount = optional(t.Amount, "The most that can be paid now.")
+    Fee = optional(t.Amount, "Our fee, taken from the amount.")
+    CreditedAmount = optional(t.Amount, "What the customer's account would be credited with, in its own currency.")
+    Rate = optional(t.Rate, "Present when the account's currency is not the payment's.")
+
+
+class RegisterPaymentRequest(Model):
+    """Book one payment. Safe to repeat: the same Reference is booked once, however often it is sent."""
+
+    Language = _LANGUAGE
+    Reference = mandatory(t.Reference)
+    Payer = mandatory(t.Payer)
+    Amount = mandatory(t.PositiveAmount, "What the payer paid, without your own fee.")
+    PaidAt = mandatory(t.ZonedTime, "When the payer paid, by the terminal's clock.")
+    ValidationId = optional(t.ValidationId, "From ValidatePaymentResponse.")
+    CardBin = optional(t.CardBin)
+    CardLastFour = optional(t.CardLastFour)
+    Rrn = optional(t.Rrn)
+    AuthorizationCode = optional(t.AuthorizationCode)
+    Fee = optional(t.Amount, "Your own fee, which the payer paid on top of Amount; for the record only.")
+
+
+class RegisterPaymentResponse(Model):
+    """The first outcome of this Reference, however often it is asked."""
+
+    Result = mandatory(Result)
+    Replayed = mandatory(Boolean, "true: this Reference was answered before, and this is that answer again.")
+    PaymentId = optional(t.PaymentId, "Present when the payment is booked.")
+    RegisteredAt = optional(t.UtcTime, "When the payment was booked.")
+    CreditedAmount = optional(t.Amount, "What the customer's account was credited with, in its own currency.")
+    Rate = optional(t.Rate, "Present when the account's currency is not the payment's.")
+    ReceiptLine = optional(t.ReceiptLine, "Print these lines, in this order.", most=RECEIPT_LINES_MAX)
+
+
+class GetPaymentStatusRequest(Model):
+    """Ask what became of a payment, by your reference or by our identifier: exactly one of the two."""
+
+    Language = _LANGUAGE
+    Reference = one_of("key", t.Reference)
+    PaymentId = one_of("key", t.PaymentId)
+
+
+class GetPaymentStatusResponse(Model):
+    """What became of the payment, with the time of each thing that happened to it."""
+
+    Result = mandatory(Result)
+    Status = optional(t.PaymentState, "Absent only when Result is not OK.")
+    Reference = optional(t.Reference)
+    PaymentId = optional(t.PaymentId)
+    Amount = optional(t.Amount, "The amount the payment was registered with.")
+    RegisteredAt = optional(t.UtcTime)
+    DeclinedAt = optional(t.UtcTime)
+    DeclineCode = optional(t.ResultCode, "Why a DECLINED payment was refused.")
+    CancelledAt = optional(t.UtcTime)
+    VoidedAt = optional(t.UtcTime)
+
+
+class PingRequest(Model):
+    """Ask whether payments can be registered now, over the same way a payment takes."""
+
+    Language = _LANGUAGE
+
+
+class PingResponse(Model):
+    """What to expect of the gateway."""
+
+    Result = mandatory(Result)
+    Status = mandatory(t.ServiceState)
+    ServerTime = mandatory(t.UtcTime, "Our clock. Keep yours within five minutes of it, or signatures are refused.")
+    ContractVersion = mandatory(t.Version, "The version of this contract that the gateway serves.")
+
+
+class Violation(Model):
+    """One place where the message breaks the XSD. It never repeats the offending value."""
+
+    Path = mandatory(t.ViolationPath, "Where.")
+    Rule = mandatory(t.ViolationRule, "Which rule.")
+    Reason = mandatory(t.Sentence, "Why, in English.")
+
+
+class BankApiFault(Model):
+    """A technical no, as the detail of a SOAP fault: the message was not processed."""
+
+    Code = mandatory(t.FaultCode)
+    Message = mandatory(t.Message)
+    ExchangeId = mandatory(t.ExchangeId)
+    Retry = mandatory(t.Retry)
+    Violation = optional(Violation, "Only with SCHEMA_VIOLATION.", most=VIOLATIONS_MAX)
+
+
+class RequestDigest(Model):
+    """The 32 bytes of the SHA-256 digest of the HTTP request body, exactly as we received it."""
+
+    Value = XmlData(ByteArray)
+    algorithm = XmlAttribute(t.DigestAlgorithm, use="required")
+
+
+class Exchange(Model):
+    """A signed SOAP header of every answer, faults included: which request this answers, provably."""
+
+    ExchangeId = mandatory(t.ExchangeId)
+    RequestDigest = mandatory(RequestDigest, "Compare it with the digest of what you sent.")

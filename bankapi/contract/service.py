@@ -1,0 +1,152 @@
+"""The service of the contract: each method translates a message, calls its operation, and translates the answer.
+
+To add an operation: its two messages in `messages`, a method here. Its name, SOAPAction, messages, fault and
+documentation in the WSDL follow from the method.
+"""
+
+from collections.abc import Callable
+from typing import Any, Final
+
+from spyne import Service, rpc
+
+from bankapi.billing.money import AmountError, Money
+from bankapi.billing.payers import PayerKey, PayerKind
+from bankapi.contract import messages as m
+from bankapi.contract import types as t
+from bankapi.languages import catalog
+from bankapi.operations import get_payment_status, ping, register_payment, validate_payment
+from bankapi.operations.call import Call
+from bankapi.refusals import Refusal, ResultCode, Rule, SchemaViolation
+
+VERSION: Final = "1.0.0"
+"""Of this contract (semantic versioning): the first number is the one in the namespace."""
+
+
+def operation(request: Any, response: Any) -> Callable[[Any], Any]:
+    """Publish a method as a document/literal bare operation that declares the typed fault."""
+    publish: Callable[[Any], Any] = rpc(
+        request,
+        _returns=response,
+        _in_message_name=request.get_type_name(),
+        _out_message_name=response.get_type_name(),
+        _body_style="bare",
+        _throws=m.BankApiFault,
+    )
+    return publish
+
+
+class BankApi(Service):
+    """Payments to the operator's customers. `ctx.udc` is the admitted `Call`."""
+
+    @operation(m.ValidatePaymentRequest, m.ValidatePaymentResponse)
+    def ValidatePayment(ctx: Any, request: Any) -> Any:
+        """Would this payment be taken now? Books nothing, promises an amount and a rate for a while."""
+        call: Call = ctx.udc
+        answer = validate_payment.validate_payment(
+            call, validate_payment.ValidatePayment(_payer(request), _money(request, "Amount"))
+        )
+        return m.ValidatePaymentResponse(
+            Result=_result(answer.result, call),
+            ValidationId=answer.validation_id,
+            ValidUntil=answer.valid_until,
+            PayerName=answer.payer_name,
+            ServiceStatus=answer.service_status,
+            MinimumAmount=_amount(answer.amount_min),
+            MaximumAmount=_amount(answer.amount_max),
+            Fee=_amount(answer.fee),
+            CreditedAmount=_amount(answer.credited),
+            Rate=answer.rate,
+        )
+
+    @operation(m.RegisterPaymentRequest, m.RegisterPaymentResponse)
+    def RegisterPayment(ctx: Any, request: Any) -> Any:
+        """Book a payment, exactly once for your Reference. After a lost answer, send the same request again."""
+        call: Call = ctx.udc
+        answer = register_payment.register_payment(
+            call,
+            register_payment.RegisterPayment(
+                reference=request.Reference,
+                payer=_payer(request),
+                amount=_money(request, "Amount"),
+                paid_at=request.PaidAt,
+                validation_id=request.ValidationId,
+                card_bin=request.CardBin,
+                card_last_four=request.CardLastFour,
+                rrn=request.Rrn,
+                authorization_code=request.AuthorizationCode,
+                fee=_money(request, "Fee") if request.Fee is not None else None,
+            ),
+        )
+        return m.RegisterPaymentResponse(
+            Result=_result(answer.result, call),
+            Replayed=answer.replayed,
+            PaymentId=answer.payment_id,
+            RegisteredAt=answer.registered_at,
+            CreditedAmount=_amount(answer.credited),
+            Rate=answer.rate,
+            ReceiptLine=answer.receipt_lines,
+        )
+
+    @operation(m.GetPaymentStatusRequest, m.GetPaymentStatusResponse)
+    def GetPaymentStatus(ctx: Any, request: Any) -> Any:
+        """What became of a payment? Ask when an answer was lost and the payment must not be repeated."""
+        call: Call = ctx.udc
+        answer = get_payment_status.get_payment_status(
+            call, get_payment_status.GetPaymentStatus(request.Reference, request.PaymentId)
+        )
+        return m.GetPaymentStatusResponse(
+            Result=_result(answer.result, call),
+            Status=answer.state,
+            Reference=answer.reference,
+            PaymentId=answer.payment_id,
+            Amount=_amount(answer.amount),
+            RegisteredAt=answer.registered_at,
+            DeclinedAt=answer.declined_at,
+            DeclineCode=answer.decline_code,
+            CancelledAt=answer.cancelled_at,
+            VoidedAt=answer.voided_at,
+        )
+
+    @operation(m.PingRequest, m.PingResponse)
+    def Ping(ctx: Any, request: Any) -> Any:
+        """Can payments be registered now? Goes the whole way of a payment, signatures and database included."""
+        call: Call = ctx.udc
+        answer = ping.ping(call)
+        return m.PingResponse(
+            Result=_result(ResultCode.OK, call),
+            Status=answer.state,
+            ServerTime=answer.server_time,
+            ContractVersion=VERSION,
+        )
+
+
+def message(sentence: str, language: str) -> Any:
+    """A localised sentence as the contract's `Message`."""
+    return t.Message(Value=sentence, lang=language)
+
+
+def _result(code: ResultCode, call: Call) -> Any:
+    return m.Result(Code=code, Message=message(*catalog.result_message(code, call.language)), Retry=code.retry)
+
+
+def _payer(request: Any) -> PayerKey:
+    """The one identifier that is there; the XSD's choice proved that it is exactly one."""
+    for kind in PayerKind:
+        value = getattr(request.Payer, kind)
+        if value is not None:
+            return PayerKey(kind, value)
+    raise AssertionError("a Payer without an identifier passed the XSD")
+
+
+def _money(request: Any, member: str) -> Money:
+    """An amount of the request. Its decimals depend on the currency, which XSD 1.0 cannot say: refused here."""
+    amount = getattr(request, member)
+    try:
+        return Money.from_decimal(amount.Value, amount.currency)
+    except AmountError as error:
+        path = f"/{request.get_type_name()}/{member}"
+        raise Refusal(Rule.SCHEMA, violations=(SchemaViolation(path, "currency-exponent", str(error)),)) from error
+
+
+def _amount(money: Money | None) -> Any:
+    return None if money is None else t.Amount(Value=money.to_decimal(), currency=money.currency)
