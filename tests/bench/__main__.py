@@ -1,0 +1,60 @@
+"""`make bench`: prints figures, ratios and shares; asserts nothing about absolute time."""
+
+import argparse
+import sqlite3
+import tempfile
+from pathlib import Path
+
+from bankapi import clock, settings
+from bankapi.cli import home as homes
+from bankapi.cli.payments import terminal_client
+from tests.bench import load, stages
+from tests.conftest import copy_home
+from tests.running import start_gateway
+
+ACTION = "urn:bankapi:v1/RegisterPayment"
+
+
+def main() -> None:
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--payments", type=int, default=3000, help="per run")
+    arguments.add_argument("--connections", type=int, default=16)
+    asked = arguments.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        pristine = Path(folder) / "pristine"
+        homes.create(settings.load(pristine, {}), demo=True, now=clock.utc_now())
+        _stages(pristine, Path(folder) / "stages", asked.payments // 3)
+        _throughput(pristine, Path(folder) / "load", asked.payments, asked.connections)
+
+
+def _stages(pristine: Path, folder: Path, count: int) -> None:
+    own = copy_home(pristine, folder)
+    messages = stages.signed_payments(terminal_client(own, "ATM-0001"), "S", count)
+    costs = stages.measure(own, "ATM-0001", messages, ACTION)
+    total = sum(costs.values())
+    print(f"one RegisterPayment in process, {count} times, {len(messages[0])} bytes, SQLite synchronous=FULL")
+    for stage, cost in costs.items():
+        print(f"  {stage:<28}{cost:8.0f} µs {cost / total:6.1%}")
+    print(f"  {'together':<28}{total:8.0f} µs")
+
+
+def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> None:
+    own = copy_home(pristine, folder)
+    client = terminal_client(own, "ATM-0001")
+    with start_gateway(own, BANKAPI_GATEWAY_WORKERS="2") as running:
+        load.run(own, "ATM-0001", stages.signed_payments(client, "W", 200), ACTION, connections)
+        messages = stages.signed_payments(client, "L", count)
+        result = load.run(own, "ATM-0001", messages, ACTION, connections)
+        assert running.process.poll() is None
+    with sqlite3.connect(own.home / "bankapi.db") as database:
+        stored = database.execute("SELECT count(*) FROM payments WHERE disposition = 'REGISTERED'").fetchone()[0]
+        balance = database.execute("SELECT sum(amount_minor) FROM postings").fetchone()[0]
+    assert (result.faults, stored, balance) == (0, count + 200, 0), "the run itself was not sound"
+    print(f"mutual TLS, keep-alive, {connections} connections, 2 workers, load generator on the same machine")
+    print(f"  {result.per_second:.0f} registered payments per second")
+    for percent in (50, 95, 99):
+        print(f"  p{percent} {result.percentile_ms(percent):.1f} ms")
+
+
+if __name__ == "__main__":
+    main()
