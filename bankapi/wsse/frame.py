@@ -9,7 +9,6 @@ BSP is the WS-I Basic Security Profile 1.1, WSS is WS-Security 1.0, DSig is XML 
 import re
 from binascii import Error as Base64Error
 from binascii import a2b_base64
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from lxml import etree
@@ -61,8 +60,12 @@ class SecurityFrame:
     signature_value: bytes
     token_reference: etree._Element
     """The one child of the SecurityTokenReference."""
-    targets: tuple[etree._Element, ...]
+    targets_by_uri: dict[str, etree._Element]
     """What each ds:Reference covers, in their order."""
+
+    @property
+    def targets(self) -> tuple[etree._Element, ...]:
+        return tuple(self.targets_by_uri.values())
 
 
 def read_frame(envelope: etree._Element, profile: SecurityProfile) -> SecurityFrame:
@@ -83,9 +86,9 @@ def read_frame(envelope: etree._Element, profile: SecurityProfile) -> SecurityFr
     for reference in references:
         _check_reference(reference, profile)
     targets = _identify_targets(references, (body, timestamp, *([] if token is None else [token]), *other_headers))
-    if body not in targets:
+    if body not in targets.values():
         raise Refusal(Rule.WSSE_BODY_NOT_SIGNED)
-    if timestamp not in targets:
+    if timestamp not in targets.values():
         raise Refusal(Rule.WSSE_TIMESTAMP_NOT_SIGNED)
     (token_reference_holder,) = _children(key_info, (names.SECURITY_TOKEN_REFERENCE,), Rule.WSSE_TOKEN_REFERENCE)
     if len(token_reference_holder) != 1:  # BSP R3061
@@ -98,7 +101,7 @@ def read_frame(envelope: etree._Element, profile: SecurityProfile) -> SecurityFr
         signature_algorithm=algorithm,
         signature_value=base64_value(signature_value, Rule.WSSE_SIGNATURE_FORM, bytes_max=profile.rsa_bits_max // 8),
         token_reference=token_reference_holder[0],
-        targets=targets,
+        targets_by_uri=targets,
     )
 
 
@@ -120,7 +123,7 @@ def base64_value(element: etree._Element, rule: Rule, *, bytes_max: int) -> byte
 
 def element_id(element: etree._Element) -> str | None:
     """The id by which a reference may name this element; two ids on one element are refused."""
-    ids = [name for name in element.keys() if etree.QName(name).localname.lower() == "id"]  # noqa: SIM118
+    ids = [name for name in element.attrib if _local_name(str(name)).lower() == "id"]
     if len(ids) > 1:
         raise Refusal(Rule.XML_DUPLICATE_ID, "two ids on one element")
     return element.get(ids[0]) if ids and ids[0] in _ID_ATTRIBUTES else None
@@ -163,7 +166,7 @@ def _security_and_others(header: etree._Element) -> tuple[etree._Element, list[e
         raise Refusal(Rule.SOAP_STRAY_TEXT)
     (security,) = securities
     for name, value in security.items():
-        if etree.QName(name).localname in ("actor", "role") and value:
+        if _local_name(str(name)) in ("actor", "role") and value:
             raise Refusal(Rule.WSSE_ACTOR)
     return security, [child for child in header if child is not security]
 
@@ -265,35 +268,34 @@ def _check_inclusive_namespaces(method: etree._Element, profile: SecurityProfile
 
 def _identify_targets(
     references: list[etree._Element], addressable: tuple[etree._Element, ...]
-) -> tuple[etree._Element, ...]:
+) -> dict[str, etree._Element]:
     """Which of the few addressable elements each reference means; never a search through the document."""
-    by_id = {f"#{name}": element for element in addressable if (name := element_id(element)) and _NAME.fullmatch(name)}
-    targets: list[etree._Element] = []
+    by_uri = {f"#{name}": element for element in addressable if (name := element_id(element)) and _NAME.fullmatch(name)}
+    targets: dict[str, etree._Element] = {}
     for reference in references:
-        target = by_id.get(reference.get("URI") or "")
-        if target is None:
+        uri = reference.get("URI", "")
+        if uri not in by_uri:
             raise Refusal(Rule.WSSE_REFERENCE_TARGET)
-        if target in targets:
+        if uri in targets:
             raise Refusal(Rule.WSSE_REFERENCE_DUPLICATE)
-        targets.append(target)
-    return tuple(targets)
+        targets[uri] = by_uri[uri]
+    return targets
 
 
 def _children(parent: etree._Element, tags: tuple[str, ...], rule: Rule) -> list[etree._Element]:
     """Exactly these children in this order, and no text between them."""
     children = list(parent)
-    if len(children) != len(tags) or any(child.tag != tag for child, tag in zip(children, tags, strict=True)):
+    if tuple(child.tag for child in children) != tags:
         raise Refusal(rule)
     if _has_stray_text(parent):
         raise Refusal(Rule.SOAP_STRAY_TEXT if rule is Rule.SOAP_STRUCTURE else rule, "stray text")
     return children
 
 
+def _local_name(name: str) -> str:
+    return name.rpartition("}")[2]
+
+
 def _has_stray_text(parent: etree._Element) -> bool:
-    return any(text and text.strip(_XML_SPACE) for text in _text_between(parent))
-
-
-def _text_between(parent: etree._Element) -> Iterator[str | None]:
-    yield parent.text
-    for child in parent:
-        yield child.tail
+    texts = [parent.text, *[child.tail for child in parent]]
+    return any(text.strip(_XML_SPACE) for text in texts if text)

@@ -89,31 +89,32 @@ class TrustAnchors:
     """Our CAs. Issuer, key and usage of a certificate are checked once, its validity every time."""
 
     def __init__(self, certificates: Iterable[x509.Certificate]) -> None:
-        self._authorities = {fingerprint(certificate): certificate for certificate in certificates}
+        self._authorities = tuple(certificates)
         if not self._authorities:
             raise ValueError("no trust anchor: nothing could ever be verified")
-        for authority in self._authorities.values():
+        for authority in self._authorities:
             if not _is_authority(authority):
                 raise ValueError(f"not a CA certificate: {authority.subject.rfc4514_string()}")
-        self._issuers: dict[tuple[bytes, SecurityProfile], bytes] = {}
+        self._windows: dict[tuple[bytes, SecurityProfile], tuple[datetime, datetime]] = {}
         self._lock = Lock()
 
     def check(self, certificate: x509.Certificate, *, profile: SecurityProfile, now: datetime) -> bytes:
         """The certificate's fingerprint, when it may sign messages at `now`; otherwise a Refusal."""
         name = fingerprint(certificate)
-        issuer = self._issuers.get((name, profile))
-        if issuer is None:
-            issuer = self._check_unchanging(certificate, profile)
+        window = self._windows.get((name, profile))
+        if window is None:
+            window = self._check_unchanging(certificate, profile)
             with self._lock:
-                if len(self._issuers) >= CHECKED_CERTIFICATES_MAX:
-                    self._issuers.clear()
-                self._issuers[name, profile] = issuer
-        for valid in (certificate, self._authorities[issuer]):
-            if not valid.not_valid_before_utc <= now <= valid.not_valid_after_utc:
-                raise Refusal(Rule.WSSE_CERTIFICATE_VALIDITY)
+                if len(self._windows) >= CHECKED_CERTIFICATES_MAX:
+                    self._windows.clear()
+                self._windows[name, profile] = window
+        not_before, not_after = window
+        if not not_before <= now <= not_after:
+            raise Refusal(Rule.WSSE_CERTIFICATE_VALIDITY)
         return name
 
-    def _check_unchanging(self, certificate: x509.Certificate, profile: SecurityProfile) -> bytes:
+    def _check_unchanging(self, certificate: x509.Certificate, profile: SecurityProfile) -> tuple[datetime, datetime]:
+        """Issuer, key and usage; the answer is when both the certificate and its issuer are valid."""
         issuer = self._issuer(certificate)
         if issuer is None:
             raise Refusal(Rule.WSSE_CERTIFICATE_UNTRUSTED)
@@ -125,15 +126,18 @@ class TrustAnchors:
             raise Refusal(Rule.WSSE_CERTIFICATE_KEY)
         if not _may_sign(certificate):
             raise Refusal(Rule.WSSE_CERTIFICATE_USAGE)
-        return issuer
+        return (
+            max(certificate.not_valid_before_utc, issuer.not_valid_before_utc),
+            min(certificate.not_valid_after_utc, issuer.not_valid_after_utc),
+        )
 
-    def _issuer(self, certificate: x509.Certificate) -> bytes | None:
-        for name, authority in self._authorities.items():
+    def _issuer(self, certificate: x509.Certificate) -> x509.Certificate | None:
+        for authority in self._authorities:
             try:
                 certificate.verify_directly_issued_by(authority)
             except (ValueError, TypeError, InvalidSignature):
                 continue
-            return name
+            return authority
         return None
 
 
