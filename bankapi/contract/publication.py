@@ -1,4 +1,4 @@
-"""The published contract: the WSDL and the XSDs, written from the models, the same bytes every time.
+"""The published contract: the WSDL and the XSD, written from the models, the same bytes every time.
 
 Spyne draws the documents; what it cannot say is put right here, step by step: types nobody should see, the words,
 `xml:lang`, the names of ports, SOAPActions, the order of WSDL 1.1, the policy (WS-I Basic Profile 1.1 throughout).
@@ -22,7 +22,6 @@ from bankapi.contract.types import NAMESPACE, SIMPLE_TYPES, TYPE_WORDS, VALUE_WO
 
 WSDL_FILE: Final = "bankapi-v1.wsdl"
 SCHEMA_FILE: Final = "bankapi-v1.xsd"
-XML_SCHEMA_FILE: Final = "xml.xsd"
 ADDRESS: Final = "https://localhost:8443/soap/v1"
 PORT: Final = "BankApiSoap11"
 
@@ -49,23 +48,18 @@ _SCHEMA_WORDS: Final = (
 
 
 def schema() -> bytes:
-    """The XSD of the messages, as a file of its own. It imports `xml_schema()` for xml:lang, by its file name."""
-    return _bytes(_schema(location=XML_SCHEMA_FILE))
-
-
-def xml_schema() -> bytes:
-    """The XSD of the xml namespace, as much of it as the contract uses (XML 1.0 section 2.12)."""
-    return _bytes(_xml_schema())
+    """The XSD of the messages and of our SOAP header, as a file of its own that needs no other."""
+    return _bytes(_schema())
 
 
 def wsdl() -> bytes:
-    """The WSDL, with both schemas inside: a client can be built from this file alone."""
+    """The WSDL, with the same schema inside: a client can be built from this file alone, offline."""
     drawn = _drawing()
     tops = {"wsdl": _WSDL, "soap": _SOAP, "tns": NAMESPACE, **policy.NAMESPACES}
     root = etree.Element(f"{{{_WSDL}}}definitions", name=SERVICE, targetNamespace=NAMESPACE, nsmap=tops)
     root.extend(policy.policies())
     types = etree.SubElement(root, f"{{{_WSDL}}}types")
-    types.extend([_xml_schema(), _schema(location=None)])
+    types.append(_schema())
     # WSDL 1.1 section 2.1 and SAP: what is referred to comes before what refers to it.
     for part in ("message", "portType", "binding", "service"):
         for element in drawn.findall(f"wsdl:{part}", _NS):
@@ -78,18 +72,14 @@ def wsdl() -> bytes:
 
 def documents() -> dict[str, bytes]:
     """File name → bytes of everything that is published."""
-    return {WSDL_FILE: wsdl(), SCHEMA_FILE: schema(), XML_SCHEMA_FILE: xml_schema()}
+    return {WSDL_FILE: wsdl(), SCHEMA_FILE: schema()}
 
 
 def published_paths(folder_wsdl: Path | None = None, folder_schemas: Path | None = None) -> dict[str, Path]:
     """File name → where it is published; by default in the repository's `wsdl/` and `schemas/`."""
     for_wsdl = folder_wsdl or Path(str(resources.files("bankapi.wsdl")))
     for_schemas = folder_schemas or Path(str(resources.files("bankapi.schemas")))
-    return {
-        WSDL_FILE: for_wsdl / WSDL_FILE,
-        SCHEMA_FILE: for_schemas / SCHEMA_FILE,
-        XML_SCHEMA_FILE: for_schemas / XML_SCHEMA_FILE,
-    }
+    return {WSDL_FILE: for_wsdl / WSDL_FILE, SCHEMA_FILE: for_schemas / SCHEMA_FILE}
 
 
 def export(folder_wsdl: Path | None = None, folder_schemas: Path | None = None) -> None:
@@ -139,7 +129,7 @@ def _drawing() -> etree._Element:
     return root
 
 
-def _schema(location: str | None) -> etree._Element:
+def _schema() -> etree._Element:
     """The schema: elements in the order of the operations, then complex types, then simple types, by name."""
     (drawn,) = _drawing().iterfind("wsdl:types/xs:schema", _NS)
     nsmap = {"xs": _XS, "tns": NAMESPACE}
@@ -147,9 +137,6 @@ def _schema(location: str | None) -> etree._Element:
         f"{{{_XS}}}schema", targetNamespace=NAMESPACE, elementFormDefault="qualified", version=VERSION, nsmap=nsmap
     )
     _annotate(root, _SCHEMA_WORDS)
-    imported = etree.SubElement(root, f"{{{_XS}}}import", namespace=XML_NAMESPACE)
-    if location is not None:
-        imported.set("schemaLocation", location)
     for name, words in _global_elements().items():
         _annotate(etree.SubElement(root, f"{{{_XS}}}element", name=name, type=f"tns:{name}"), words)
     for kind, document in (("complexType", _document_complex), ("simpleType", _document_simple)):
@@ -157,18 +144,21 @@ def _schema(location: str | None) -> etree._Element:
             element = _redrawn(drawn_type, nsmap)
             document(element)
             root.append(element)
-    for attribute in root.iterfind(".//xs:attribute[@name='lang']", _NS):
-        del attribute.attrib["name"], attribute.attrib["type"]
-        attribute.set("ref", "xml:lang")
+    _allow_xml_lang(root)
     return root
 
 
-def _xml_schema() -> etree._Element:
-    root = etree.Element(f"{{{_XS}}}schema", targetNamespace=XML_NAMESPACE, nsmap={"xs": _XS})
-    _annotate(root, "The part of the xml namespace that the contract uses.")
-    lang = etree.SubElement(root, f"{{{_XS}}}attribute", name="lang", type="xs:language")
-    _annotate(lang, "The language of the content (XML 1.0 section 2.12), as a BCP 47 tag.")
-    return root
+def _allow_xml_lang(root: etree._Element) -> None:
+    """Spyne declares an attribute `lang` of our own; what travels is xml:lang.
+
+    A reference to xml:lang needs an import of the xml namespace, for which zeep and others fetch www.w3.org while they
+    build a client. A bank's network cannot, so the attribute is allowed by its namespace.
+    """
+    for attribute in root.findall(".//xs:attribute[@name='lang']", _NS):
+        parent = attribute.getparent()
+        assert parent is not None
+        allowed = etree.Element(f"{{{_XS}}}anyAttribute", namespace=XML_NAMESPACE, processContents="lax")
+        parent.replace(attribute, allowed)
 
 
 def _global_elements() -> dict[str, str]:

@@ -204,7 +204,7 @@ class Amount(Model):
 
 
 class Message(Model):
-    """A sentence for people, and the language it is in. It may change at any time: decide by the code."""
+    """A sentence for people; xml:lang, always there, says in which language. It may change: decide by the code."""
 
     Value = XmlData(Sentence)
     lang = XmlAttribute(Language, use="required", ns=XML_NAMESPACE)

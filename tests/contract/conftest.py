@@ -1,0 +1,82 @@
+"""What the contract tests share: the compiled XSD, a call that needs no database, and good messages."""
+
+from datetime import UTC, datetime
+from typing import Any, cast
+
+import pytest
+import xmlschema
+from lxml import etree
+from sqlalchemy import Connection
+
+from bankapi.billing.terminals import Scheme, Terminal
+from bankapi.contract import publication
+from bankapi.contract.application import Contract
+from bankapi.operations.call import Call
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, 123456, tzinfo=UTC)
+ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+
+
+@pytest.fixture(scope="session")
+def schema_file() -> str:
+    return str(publication.published_paths()[publication.SCHEMA_FILE])
+
+
+@pytest.fixture(scope="session")
+def libxml2(schema_file: str) -> etree.XMLSchema:
+    return etree.XMLSchema(etree.parse(schema_file, etree.XMLParser(no_network=True)))
+
+
+@pytest.fixture(scope="session")
+def pure_python(schema_file: str) -> xmlschema.XMLSchema:
+    return xmlschema.XMLSchema(schema_file)
+
+
+@pytest.fixture(scope="session")
+def contract() -> Contract:
+    return Contract()
+
+
+@pytest.fixture
+def call() -> Call:
+    terminal = Terminal(1, "ATM-0001", 1, "DEMO-BANK", Scheme.CREDIT_ADJUSTMENT, "Europe/Moscow", None, "en", False, 0)
+    return Call(cast(Connection, None), terminal, NOW, "en", ULID)
+
+
+def element(operation: str, content: str = "") -> etree._Element:
+    """A request element, as it stands in a Body."""
+    return etree.fromstring(f'<b:{operation}Request xmlns:b="urn:bankapi:v1">{content}</b:{operation}Request>')
+
+
+def children(**members: Any) -> str:
+    """Elements of the contract in the given order; a value is text, (text, currency) or ready-made markup."""
+    written = []
+    for name, value in members.items():
+        if isinstance(value, tuple):
+            written.append(f'<b:{name} currency="{value[1]}">{value[0]}</b:{name}>')
+        else:
+            written.append(f"<b:{name}>{value}</b:{name}>")
+    return "".join(written)
+
+
+def payer(**identifier: str) -> str:
+    return children(**identifier or {"Msisdn": "79160000001"})
+
+
+def registration(**changes: Any) -> etree._Element:
+    """A good RegisterPaymentRequest with every member; None takes a member away."""
+    members: dict[str, Any] = {
+        "Language": "ru",
+        "Reference": "ATM-0001/20261123/1",
+        "Payer": payer(),
+        "Amount": ("100.00", "RUB"),
+        "PaidAt": "2026-11-23T15:00:00.5+03:00",
+        "ValidationId": ULID,
+        "CardBin": "220012",
+        "CardLastFour": "1234",
+        "Rrn": "123456789012",
+        "AuthorizationCode": "A1B2C3",
+        "Fee": ("0.00", "RUB"),
+    }
+    members |= changes
+    return element("RegisterPayment", children(**{name: value for name, value in members.items() if value is not None}))
