@@ -58,6 +58,11 @@ class ParsedEnvelope:
         if proof is not _PROOF:
             raise TypeError("only parse() makes a ParsedEnvelope")
 
+    @property
+    def operation(self) -> str:
+        """The operation's name: its request element is `<Operation>Request`. Not yet known to be one of ours."""
+        return self.operation_element.removesuffix("Request")
+
 
 def receive(environ: Mapping[str, Any]) -> ReceivedMessage:
     """Read a POST body from WSGI: `text/xml` in UTF-8, uncoded, at most 256 KiB, and complete."""
@@ -90,8 +95,9 @@ def parse(message: ReceivedMessage) -> ParsedEnvelope:
     if operation.tag == names.FAULT:
         raise Refusal(Rule.SOAP_BODY_CHILDREN, "a Fault as a request")
     name = etree.QName(operation).localname
-    _check_soap_action(message.soap_action, name)
-    return ParsedEnvelope(envelope, message.body, name, _PROOF)
+    parsed = ParsedEnvelope(envelope, message.body, name, _PROOF)
+    _check_soap_action(message.soap_action, parsed.operation)
+    return parsed
 
 
 def parse_envelope(raw: bytes) -> etree._Element:
@@ -266,10 +272,10 @@ def _must_understand(block: etree._Element) -> bool:
     return (block.get(names.MUST_UNDERSTAND) or "0").strip().lower() not in ("0", "false")
 
 
-def _check_soap_action(soap_action: str | None, operation_element: str) -> None:
+def _check_soap_action(soap_action: str | None, operation: str) -> None:
     """WS-I BP 1.1 R1109: quoted; absent and empty say nothing, anything else must be the Body's operation."""
     action = (soap_action or "").strip()
     if len(action) >= 2 and action[0] == action[-1] == '"':
         action = action[1:-1]
-    if action and action != f"{CONTRACT}/{operation_element.removesuffix('Request')}":
+    if action and action != f"{CONTRACT}/{operation}":
         raise Refusal(Rule.SOAP_ACTION_DIFFERS)
