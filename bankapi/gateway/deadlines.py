@@ -1,17 +1,16 @@
-"""No thread ever waits for a client's bytes, and a client cannot take longer than its deadline.
+"""No thread ever waits for a client, and a client cannot take longer than its deadline.
 
-gunicorn's gthread worker gives a connection a thread, which then waits for the handshake, the head and the body: a
-few slow clients hold all threads. Here a connection goes as far as the bytes that have arrived allow, and waits for
-more without a thread. Each stage has one absolute deadline, which dripping bytes do not move:
+gunicorn's gthread worker gives a connection a thread, which then waits for the handshake, for the request and for
+the client to read the answer: a few slow clients hold all threads. Here a connection goes as far as it can without
+waiting, and waits without a thread. Each stage has one absolute deadline, which dripping bytes do not move:
 
-    accepted -> HANDSHAKE -> REQUEST -> (application and answer, in a thread) -> idle -> REQUEST ... -> CLOSING
+    accepted -> HANDSHAKE -> REQUEST -> (application, in a thread) -> ANSWER -> idle -> REQUEST ... -> CLOSING
 """
 
-import errno
-import math
 import re
 import socket
 import ssl
+import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,9 +27,9 @@ HEAD_BYTES_MAX = 32 * 1024
 CHUNK_LINE_BYTES_MAX = 1024
 RECEIVE_BYTES = 64 * 1024
 """More than a TLS record holds (RFC 8446 section 5.1), so no read leaves bytes in OpenSSL, unseen by the poller."""
-SEND_BUFFER_BYTES = 1024 * 1024
-"""The kernel, not a thread, holds an answer that the client is slow to read; ours are rarely longer."""
+SEND_BYTES = 64 * 1024
 LINGER_BYTES_MAX = 1024 * 1024
+NO_LINGER = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -50,6 +49,7 @@ class Stage(Enum):
 
     HANDSHAKE = auto()
     REQUEST = auto()
+    ANSWER = auto()
     CLOSING = auto()
     """We have said our last word and let the client finish reading it (RFC 9112 section 9.6)."""
 
@@ -148,42 +148,41 @@ class NothingMore:
         raise NoMoreData()
 
 
-class AnswerSocket(ssl.SSLSocket):
-    """A TLS connection on which the whole answer, not each write, has a deadline."""
+class AnsweringSocket(ssl.SSLSocket):
+    """A TLS connection whose writes wait in an outbox, so that nobody waits for the client to read.
 
-    answer_s = math.inf
-    _answer_by: float | None = None
+    A head and a short body also leave as one TLS record instead of two.
+    """
 
-    def begin_answer(self) -> None:
-        """The next write is the first of a new answer."""
-        self._answer_by = None
+    _outbox: bytearray | None = None
 
     def send(self, data: Any, flags: int = 0) -> int:
-        now = time.monotonic()
-        if self._answer_by is None:
-            self._answer_by = now + self.answer_s
-        try:
-            if now >= self._answer_by:
-                raise TimeoutError
-            self.settimeout(self._answer_by - now)
-            return super().send(data, flags)
-        except TimeoutError:
-            raise BrokenPipeError(errno.EPIPE, "the client does not read its answer") from None
+        """Keep for `flush`; `sendall`, which gunicorn calls, calls this."""
+        if self._outbox is None:
+            self._outbox = bytearray()
+        self._outbox += data
+        return len(data)
+
+    def flush(self) -> None:
+        """Send as much as the client takes in; SSLWantWriteError when some is left."""
+        while self._outbox:
+            sent = super().send(bytes(self._outbox[:SEND_BYTES]))
+            del self._outbox[:sent]
 
 
 class Connection(TConn):  # type: ignore[misc]
     """One client: the stage it is in, and until when.
 
-    The poller or a thread works on it, never both. In a thread, `advance` comes first.
+    The poller or a thread works on it, never both.
     """
 
     sock: Any
+    keep_alive: object = False
 
     def __init__(
         self, cfg: Any, sock: socket.socket, client: Any, server: Any, terms: ServerTerms, deadlines: Deadlines
     ) -> None:
         super().__init__(cfg, sock, client, server)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
         self.stage = Stage.HANDSHAKE
         self.deadline: float | None = time.monotonic() + deadlines.handshake_s
         self._terms = terms
@@ -191,10 +190,13 @@ class Connection(TConn):  # type: ignore[misc]
         self._inbox = Inbox(deadlines.body_bytes_max)
         self._lingered_bytes = 0
 
-    def advance(self) -> bool:
-        """Go as far as the bytes that have arrived allow; True when a request waits in the parser.
+    def is_late(self, now: float) -> bool:
+        return self.deadline is not None and now >= self.deadline
 
-        ssl.SSLError when the handshake fails, NoMoreData when the client has gone or must reconnect,
+    def receive(self) -> bool:
+        """Go on with the handshake and the request; True when a whole request waits in the parser.
+
+        ssl.SSLError when the handshake fails, NoMoreData when the client has gone or must connect anew,
         gunicorn's ParseException when the bytes cannot become a request.
         """
         try:
@@ -203,38 +205,50 @@ class Connection(TConn):  # type: ignore[misc]
                 self._shake_hands()
             if self.deadline is None:
                 self.deadline = time.monotonic() + self._deadlines.request_s
-            self._inbox.put(self.parser.unreader.take_buffered())
-            self._receive()
+            self._receive_request()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return False
         if self.sock.context is not self._terms.context():
-            raise NoMoreData()  # The CRL may now name this client: it must prove itself again.
-        self.deadline = None
+            raise NoMoreData()  # The CRL may name this client by now: it must prove itself again.
         self.parser.unreader.unread(self._inbox.take())
-        self.sock.begin_answer()
         return True
 
     def _shake_hands(self) -> None:
         if not isinstance(self.sock, ssl.SSLSocket):
             context = self._terms.context()
-            context.sslsocket_class = AnswerSocket
+            context.sslsocket_class = AnsweringSocket
             self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
-            self.sock.answer_s = self._deadlines.answer_s
         self.sock.do_handshake()
         self.initialized = True
         self.parser = RequestParser(self.cfg, NothingMore(), self.client)
         self.stage, self.deadline = Stage.REQUEST, None
 
-    def _receive(self) -> None:
+    def _receive_request(self) -> None:
+        self._inbox.put(self.parser.unreader.take_buffered())
         while not self._inbox.complete():
             if self._inbox.awaits_continue:
                 self._inbox.awaits_continue = False
                 self.sock.sendall(CONTINUE)
-                self.sock.setblocking(False)
+                self.sock.flush()
             received = self.sock.recv(RECEIVE_BYTES)
             if not received:
                 raise NoMoreData()
             self._inbox.put(received)
+
+    def begin_answer(self, keep_alive: object) -> None:
+        """The answer is written; `keep_alive` is whether another request may follow it."""
+        self.keep_alive = keep_alive
+        self.stage, self.deadline = Stage.ANSWER, time.monotonic() + self._deadlines.answer_s
+
+    def answer(self) -> bool:
+        """Go on sending the answer; True when all of it has gone. OSError when the client has gone."""
+        try:
+            self.sock.setblocking(False)
+            self.sock.flush()
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return False
+        self.stage, self.deadline = Stage.REQUEST, None
+        return True
 
     def begin_closing(self) -> None:
         """Say goodbye (RFC 8446 section 6.1) and stop writing; OSError when the connection is already gone."""
@@ -244,6 +258,13 @@ class Connection(TConn):  # type: ignore[misc]
                 self.sock.unwrap()
         self.sock.shutdown(socket.SHUT_WR)
         self.stage, self.deadline = Stage.CLOSING, time.monotonic() + self._deadlines.linger_s
+
+    def close(self, graceful: bool = False) -> None:
+        """Close at once; an answer that the client was too slow to read leaves the kernel's buffers too."""
+        if self.stage is Stage.ANSWER:
+            with suppress(OSError):
+                self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, NO_LINGER)
+        super().close()
 
     def has_closed(self) -> bool:
         """Throw away what a client still sends; whether it has closed too, or sends without end."""

@@ -48,7 +48,7 @@ class ServerOptions:
     request_deadline_s: float = 10.0
     """From a request's first byte to its last."""
     answer_deadline_s: float = 10.0
-    """From an answer's first byte to the last that the client's side has taken in."""
+    """From the end of the application's work until the client has taken in the whole answer."""
     linger_s: float = 2.0
     graceful_timeout_s: int = 30
     """How long a stopping worker may take for the requests in flight."""
@@ -163,11 +163,12 @@ class _Server(BaseApplication):  # type: ignore[misc]
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]
-    """gunicorn's arbiter, which also says when its workers are up."""
+    """gunicorn's arbiter, which also watches the TLS files and says when its workers are up."""
 
     _workers_to_boot: int | None = None
 
     def manage_workers(self) -> None:
+        self.app.terms.context()  # A worker born later begins with the last terms that were good.
         super().manage_workers()
         if self._workers_to_boot is None:
             self._workers_to_boot = self.cfg.workers

@@ -7,7 +7,7 @@ import time
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
-from selectors import EVENT_READ
+from selectors import EVENT_READ, EVENT_WRITE
 from typing import Any
 
 from gunicorn.http.errors import (
@@ -47,6 +47,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self.deadlines_checked_at = 0.0
         super().init_process()
 
+    def handle_quit(self, sig: int, frame: object) -> None:
+        # gunicorn's own takes the thread pool's lock here, in a signal handler whose thread may hold it already.
+        super(ThreadWorker, self).handle_quit(sig, frame)
+
     # In the poller
 
     def accept(self, listener: Any) -> None:
@@ -83,18 +87,22 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         if now < self.deadlines_checked_at + DEADLINES_CHECKED_S:
             return
         self.deadlines_checked_at = now
-        for conn in [conn for conn in self.waiting if conn.deadline is not None and conn.deadline <= now]:
+        for conn in [conn for conn in self.waiting if conn.is_late(now)]:
             self._drop(conn)
 
     def _wait(self, conn: Connection) -> None:
+        if conn.is_late(time.monotonic()):  # A client that drips is often not here when all are looked at.
+            self._drop(conn)
+            return
         self.waiting[conn] = None
         try:
             conn.sock.setblocking(False)
-            self.poller.register(conn.sock, EVENT_READ, partial(self._on_readable, conn))
+            event = EVENT_WRITE if conn.stage is Stage.ANSWER else EVENT_READ
+            self.poller.register(conn.sock, event, partial(self._on_event, conn))
         except (OSError, ValueError):
             self._drop(conn)
 
-    def _on_readable(self, conn: Connection, _: object) -> None:
+    def _on_event(self, conn: Connection, _: object) -> None:
         if conn.stage is not Stage.CLOSING:
             self._stop_waiting(conn)
             self.enqueue_req(conn)
@@ -128,18 +136,22 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     # In a thread
 
     def handle(self, conn: Connection) -> object:
+        """WAIT when the client has to do something first, else whether it may send another request."""
         try:
-            if not conn.advance():
-                return WAIT
-        except ssl.SSLError as error:
-            self.log.info("%s: TLS refused: %s", conn.client[0], error.reason or error)
-            return False
-        except OSError:
-            return False
+            if conn.stage is not Stage.ANSWER:
+                if not conn.receive():
+                    return WAIT
+                conn.begin_answer(keep_alive=super().handle(conn))
+            return conn.keep_alive if conn.answer() else WAIT
         except ParseException as error:
             self.handle_error(None, conn.sock, conn.client, error)
-            return False
-        return super().handle(conn)
+            conn.begin_answer(keep_alive=False)
+            return self.handle(conn)
+        except ssl.SSLError as error:
+            self.log.info("%s: TLS refused: %s", conn.client[0], error.reason or error)
+        except OSError:
+            pass  # The client has gone.
+        return False
 
     def handle_request(self, req: Any, conn: Connection) -> object:
         # RFC 9112 section 6.1 lets a server refuse other codings; gunicorn passes `gzip, chunked` on undecoded.
@@ -150,9 +162,6 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def handle_error(self, req: Any, client: socket.socket, addr: Any, exc: BaseException) -> None:
         """Answer with a bare status: nothing of the request, of ours or of gunicorn's is repeated in it."""
-        if isinstance(exc, ssl.SSLError):
-            self.log.info("%s: TLS failed: %s", addr[0], exc.reason or exc)
-            return
         ours = isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName)
         if isinstance(exc, ParseException) and not ours:
             status = STATUSES.get(type(exc), "400 Bad Request")
@@ -160,5 +169,4 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         else:
             status = "500 Internal Server Error"
             self.log.error("request failed", exc_info=exc)
-        with suppress(OSError):
-            client.sendall(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode("ascii"))
+        client.sendall(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode("ascii"))
