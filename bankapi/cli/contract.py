@@ -6,6 +6,7 @@ from typing import Final
 import click
 
 from bankapi.cli.output import REFUSED
+from bankapi.contract import publication
 
 _FOLDERS: Final = (Path("wsdl"), Path("schemas"))
 
@@ -18,16 +19,12 @@ def contract() -> None:
 @contract.command()
 def export() -> None:
     """Write wsdl/bankapi-v1.wsdl and schemas/bankapi-v1.xsd from the models, here."""
-    from bankapi.contract import publication
-
     publication.export(*_FOLDERS)
 
 
 @contract.command()
 def diff() -> None:
     """Show how the published files here differ from the models; exit 1 when they do."""
-    from bankapi.contract import publication
-
     differences = publication.differences(*_FOLDERS)
     if differences:
         click.echo(differences)

@@ -161,6 +161,9 @@ def _expected(error: XMLSchemaChildrenValidationError) -> str:
 _CARD_EXEMPT: Final = frozenset({f"{{{CONTRACT}}}Msisdn"})
 """E.164 numbers have up to 15 digits and may satisfy Luhn by chance."""
 _DIGIT_GROUPS: Final = re.compile(r"\d(?:[ -]?\d){12,}")
+_UUID: Final = re.compile(r"(?=[0-9-]*[a-fA-F])[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}(?![0-9a-fA-F])")
+"""RFC 9562, with or without hyphens: one in four thousand holds digits that look like a card number."""
+_IDS: Final = frozenset({names.WSU_ID, "Id"})
 _ISSUERS: Final = re.compile(
     r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
     r"|(?:5[1-5]\d{2}|222[1-9]|22[3-9]\d|2[3-6]\d{2}|27[01]\d|2720)\d{12}"  # Mastercard
@@ -188,12 +191,13 @@ def _texts(part: etree._Element) -> Iterator[str]:
         if element.tail and len(element.tail) >= 13:
             yield element.tail
         if element.attrib:
-            yield from (str(value) for value in element.attrib.values() if len(value) >= 13)
+            # Ids are the stack's own random names: decimal by chance sometimes, and never what a person typed.
+            yield from (str(value) for name, value in element.items() if len(value) >= 13 and name not in _IDS)
 
 
 def _candidates(text: str) -> Iterator[str]:
     """Runs of 13 to 19 digits, the digits of one number in groups perhaps: each span of whole groups is one."""
-    for run in _DIGIT_GROUPS.finditer(text):
+    for run in _DIGIT_GROUPS.finditer(_UUID.sub("uuid", text)):
         groups = re.split("[ -]", run[0])
         for first in range(len(groups)):
             digits = ""

@@ -82,7 +82,8 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
         received = envelope.receive(environ)
         progress.request = received.body
         parsed = envelope.parse(received)
-        progress.operation = parsed.operation
+        if parsed.operation in gateway.contract.operations:  # the caller's name reaches no journal
+            progress.operation = parsed.operation
         conforming = gateway.conformity.check(parsed)
         progress.verified = verified = verification.verify(
             conforming.envelope,

@@ -49,7 +49,8 @@ def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> N
     with sqlite3.connect(own.home / "bankapi.db") as database:
         stored = database.execute("SELECT count(*) FROM payments WHERE disposition = 'REGISTERED'").fetchone()[0]
         balance = database.execute("SELECT sum(amount_minor) FROM postings").fetchone()[0]
-    assert (result.faults, stored, balance) == (0, count + 200, 0), "the run itself was not sound"
+    sound = (result.faults, stored, balance) == (0, count + 200, 0)
+    assert sound, f"not sound: {result.faults} faults, {stored} stored, {balance}: {running.log()[-2000:]}"
     print(f"mutual TLS, keep-alive, {connections} connections, 2 workers, load generator on the same machine")
     print(f"  {result.per_second:.0f} registered payments per second")
     for percent in (50, 95, 99):
