@@ -207,6 +207,7 @@ class Connection(TConn):  # type: ignore[misc]
                 self.deadline = time.monotonic() + self._deadlines.request_s
             self._receive_request()
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            self._acknowledge()
             return False
         if self.sock.context is not self._terms.context():
             raise NoMoreData()  # The CRL may name this client by now: it must prove itself again.
@@ -234,6 +235,14 @@ class Connection(TConn):  # type: ignore[misc]
             if not received:
                 raise NoMoreData()
             self._inbox.put(received)
+
+    def _acknowledge(self) -> None:
+        """Acknowledge at once what has arrived: many a client holds back the rest until then.
+
+        Nagle's algorithm (RFC 1122 section 4.2.3.4) meets a delayed acknowledgement, and 40 ms are lost.
+        """
+        if hasattr(socket, "TCP_QUICKACK"):
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def begin_answer(self, keep_alive: object) -> None:
         """The answer is written; `keep_alive` is whether another request may follow it."""
