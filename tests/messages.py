@@ -32,6 +32,7 @@ EXC = "http://www.w3.org/2001/10/xml-exc-c14n#"
 ENVELOPED = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 RSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#rsa-sha256"
 RSA_SHA1 = "http://www.w3.org/2000/09/xmldsig#rsa-sha1"
+HMAC_SHA1 = "http://www.w3.org/2000/09/xmldsig#hmac-sha1"
 ECDSA_SHA256 = "http://www.w3.org/2001/04/xmldsig-more#ecdsa-sha256"
 SHA256 = "http://www.w3.org/2001/04/xmlenc#sha256"
 SHA1 = "http://www.w3.org/2000/09/xmldsig#sha1"
@@ -43,8 +44,8 @@ NS = {"soap": SOAP, "wsse": WSSE, "wsu": WSU, "ds": DS, "ec": EXC}
 
 PING = '<b:PingRequest xmlns:b="urn:bankapi:v1"/>'
 PAYMENT = (
-    '<b:RegisterPaymentRequest xmlns:b="urn:bankapi:v1"><b:Language>ru</b:Language><b:Reference>20261123-000000042</b:Reference>'
-    '<b:Payer><b:Msisdn>79160000001</b:Msisdn></b:Payer><b:Amount currency="RUB">150.00</b:Amount>'
+    '<b:RegisterPaymentRequest xmlns:b="urn:bankapi:v1"><b:Language>ru</b:Language>'
+    '<b:Reference>20261123-000000042</b:Reference><b:Payer><b:Msisdn>79160000001</b:Msisdn></b:Payer><b:Amount currency="RUB">150.00</b:Amount>'
     "<b:PaidAt>2026-11-23T09:00:00Z</b:PaidAt><b:CardBin>22001234</b:CardBin><b:Rrn>632812345678</b:Rrn>"
     "<b:AuthorizationCode>A1B2C3</b:AuthorizationCode></b:RegisterPaymentRequest>"
 )
