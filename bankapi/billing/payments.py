@@ -82,7 +82,7 @@ def new_id() -> str:
 
 
 def record(connection: Connection, fields: dict[str, Any]) -> bool:
-    """Settle a reference. False when it was settled meanwhile by somebody else (after waiting for their commit)."""
+    """Settle a reference. False when it is settled already (after waiting for whoever is just doing it)."""
     return connection.execute(_INSERT[connection.dialect.name], fields).rowcount == 1
 
 

@@ -1,12 +1,11 @@
 """Dealers' terminals and the certificates that identify them: one account per ATM."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, LargeBinary, bindparam, select, update
 
 from bankapi.billing.tables import certificates, dealers, terminals
 from bankapi.storage.rows import insert
@@ -126,57 +125,87 @@ class RegisteredCertificate:
     revoked_at: datetime | None
 
 
-_CERTIFICATES: Final = select(
-    certificates.c.fingerprint,
-    certificates.c.dealer_id,
-    certificates.c.terminal_id,
-    certificates.c.valid_from,
-    certificates.c.valid_until,
-    certificates.c.revoked_at,
-).where(certificates.c.fingerprint.in_(bindparam("fingerprints", expanding=True)))
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What is registered about a pair of certificates: whose they are, and whether those may use the gateway."""
 
+    sender: RegisteredCertificate | None
+    """The TLS certificate; None when it is not registered."""
+    signer: RegisteredCertificate | None
+    terminal: Terminal | None
+    """The signer's terminal; None when its certificate is no terminal's."""
+    terminal_status: AccessStatus | None
+    dealer_status: AccessStatus | None
+
+
+_CERTIFICATE: Final = ("dealer_id", "terminal_id", "valid_from", "valid_until", "revoked_at")
+_sender = certificates.alias("sender")
+_signer = certificates.alias("signer")
+_asked = select(
+    bindparam("tls_fingerprint", type_=LargeBinary).label("tls"),
+    bindparam("signing_fingerprint", type_=LargeBinary).label("signing"),
+).subquery("asked")
 _TERMINAL: Final = (
-    select(
-        terminals.c.id,
-        terminals.c.name,
-        terminals.c.status.label("terminal_status"),
-        terminals.c.language,
-        dealers.c.id.label("dealer_id"),
-        dealers.c.name.label("dealer_name"),
-        dealers.c.status.label("dealer_status"),
-        dealers.c.scheme,
-        dealers.c.time_zone,
-        dealers.c.language.label("dealer_language"),
-        dealers.c.names_unmasked,
-        dealers.c.overdraft_minor,
-    )
-    .join_from(terminals, dealers)
-    .where(terminals.c.id == bindparam("terminal_id"))
+    terminals.c.id,
+    terminals.c.name,
+    dealers.c.id,
+    dealers.c.name,
+    dealers.c.scheme,
+    dealers.c.time_zone,
+    terminals.c.language,
+    dealers.c.language,
+    dealers.c.names_unmasked,
+    dealers.c.overdraft_minor,
 )
-
-
-def find_certificates(connection: Connection, fingerprints: Sequence[bytes]) -> dict[bytes, RegisteredCertificate]:
-    """The registered ones among these SHA-256 fingerprints."""
-    rows = connection.execute(_CERTIFICATES, {"fingerprints": fingerprints})
-    return {bytes(row[0]): RegisteredCertificate(*row[1:]) for row in rows}
-
-
-def find_terminal(connection: Connection, terminal_id: int) -> tuple[Terminal, AccessStatus, AccessStatus]:
-    """A terminal with its own and its dealer's status."""
-    row = connection.execute(_TERMINAL, {"terminal_id": terminal_id}).one()
-    terminal = Terminal(
-        id=row.id,
-        name=row.name,
-        dealer_id=row.dealer_id,
-        dealer_name=row.dealer_name,
-        scheme=Scheme(row.scheme),
-        time_zone=row.time_zone,
-        language=row.language,
-        dealer_language=row.dealer_language,
-        names_unmasked=row.names_unmasked,
-        overdraft_minor=row.overdraft_minor,
+_ACCOUNT: Final = (
+    select(
+        *(_sender.c[name] for name in _CERTIFICATE),
+        *(_signer.c[name] for name in _CERTIFICATE),
+        *_TERMINAL,
+        terminals.c.status,
+        dealers.c.status,
     )
-    return terminal, AccessStatus(row.terminal_status), AccessStatus(row.dealer_status)
+    .select_from(_asked)
+    .outerjoin(_sender, _sender.c.fingerprint == _asked.c.tls)
+    .outerjoin(_signer, _signer.c.fingerprint == _asked.c.signing)
+    .outerjoin(terminals, terminals.c.id == _signer.c.terminal_id)
+    .outerjoin(dealers, dealers.c.id == terminals.c.dealer_id)
+)
+_SIGNER_AT: Final = len(_CERTIFICATE)
+_TERMINAL_AT: Final = 2 * len(_CERTIFICATE)
+_STATUS_AT: Final = _TERMINAL_AT + len(_TERMINAL)
+
+
+def find_account(connection: Connection, tls_fingerprint: bytes, signing_fingerprint: bytes) -> Account:
+    """Everything admission asks, in one query: it runs on every request."""
+    asked = {"tls_fingerprint": tls_fingerprint, "signing_fingerprint": signing_fingerprint}
+    row = tuple(connection.execute(_ACCOUNT, asked).one())
+    terminal_status, dealer_status = row[_STATUS_AT:]
+    return Account(
+        sender=_registered(row[:_SIGNER_AT]),
+        signer=_registered(row[_SIGNER_AT:_TERMINAL_AT]),
+        terminal=_terminal(row[_TERMINAL_AT:_STATUS_AT]),
+        terminal_status=terminal_status and AccessStatus(terminal_status),
+        dealer_status=dealer_status and AccessStatus(dealer_status),
+    )
+
+
+def find_terminal(connection: Connection, name: str) -> Terminal | None:
+    """A terminal by its name."""
+    query = select(*_TERMINAL).join_from(terminals, dealers).where(terminals.c.name == name)
+    row = connection.execute(query).first()
+    return None if row is None else _terminal(tuple(row))
+
+
+def _registered(row: tuple[Any, ...]) -> RegisteredCertificate | None:
+    return None if row[0] is None else RegisteredCertificate(*row)
+
+
+def _terminal(row: tuple[Any, ...]) -> Terminal | None:
+    if row[0] is None:
+        return None
+    number, name, dealer_id, dealer_name, scheme, *rest = row
+    return Terminal(number, name, dealer_id, dealer_name, Scheme(scheme), *rest)
 
 
 _CERTIFICATE_KEYS: Final = {

@@ -21,12 +21,11 @@ def admit(connection: Connection, peer: TLSIdentity, verified: VerifiedEnvelope,
     revoked, a TLS certificate that is neither the terminal's own nor a channel of its dealer, a blocked terminal
     or dealer (design section 4).
     """
-    registered = terminals.find_certificates(connection, (peer.fingerprint, verified.fingerprint))
-    sender = registered.get(peer.fingerprint)
+    account = terminals.find_account(connection, peer.fingerprint, verified.fingerprint)
+    sender, signer, terminal = account.sender, account.signer, account.terminal
     if sender is None:
         raise Refusal(Rule.TLS_CERTIFICATE_UNKNOWN)
-    signer = registered.get(verified.fingerprint)
-    if signer is None or signer.terminal_id is None:
+    if signer is None or terminal is None:
         raise Refusal(Rule.ADMISSION_SIGNER_UNKNOWN)
     for certificate in (sender, signer):
         _refuse_unusable(certificate, now)
@@ -34,10 +33,9 @@ def admit(connection: Connection, peer: TLSIdentity, verified: VerifiedEnvelope,
     channel = sender.terminal_id is None and sender.dealer_id == signer.dealer_id
     if not (own or channel):
         raise Refusal(Rule.ADMISSION_SIGNER_NOT_TLS_PEER)
-    terminal, terminal_status, dealer_status = terminals.find_terminal(connection, signer.terminal_id)
-    if terminal_status is not AccessStatus.ACTIVE:
+    if account.terminal_status is not AccessStatus.ACTIVE:
         raise Refusal(Rule.ADMISSION_TERMINAL_BLOCKED)
-    if dealer_status is not AccessStatus.ACTIVE:
+    if account.dealer_status is not AccessStatus.ACTIVE:
         raise Refusal(Rule.ADMISSION_DEALER_BLOCKED)
     return terminal
 

@@ -48,18 +48,16 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
     """Decide a new reference, or give the first decision again.
 
     A decision is final, declines included: a bank that lost the answer and was told DECLINED by GetPaymentStatus
-    may return the money, so nothing that arrives later may turn that reference into a payment.
+    may return the money, so nothing that arrives later may turn that reference into a payment. The database decides
+    which of two is first; the other's verdict is thrown away.
     """
     fingerprint = payments.fingerprint(asked.payer, asked.amount)
-    first = payments.find_by_reference(call.connection, call.terminal.dealer_id, asked.reference)
-    if first is not None:
-        return _again(call, asked, first, fingerprint)
     verdict = payable(call, asked.payer, asked.amount)
     payment_id = payments.new_id()
     if not payments.record(call.connection, _fields(call, asked, payment_id, verdict, fingerprint)):
-        settled = payments.find_by_reference(call.connection, call.terminal.dealer_id, asked.reference)
-        assert settled is not None
-        return _again(call, asked, settled, fingerprint)
+        first = payments.find_by_reference(call.connection, call.terminal.dealer_id, asked.reference)
+        assert first is not None
+        return _again(call, asked, first, fingerprint)
     if verdict.account is None or verdict.credited is None:
         return PaymentRegistration(verdict.result)
     # Nothing below this line refuses.

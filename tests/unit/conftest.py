@@ -81,8 +81,10 @@ def with_accounts(books: Books) -> None:
                 connection, name=dealer, scheme=scheme, time_zone="Europe/Moscow", language="en"
             )
             for name in names:
-                terminal_id = terminals.add_terminal(connection, dealer_id=dealer_id, name=name)
-                books.terminals[name] = terminals.find_terminal(connection, terminal_id)[0]
+                terminals.add_terminal(connection, dealer_id=dealer_id, name=name)
+                terminal = terminals.find_terminal(connection, name)
+                assert terminal is not None
+                books.terminals[name] = terminal
         dealers.deposit(connection, dealer="SHOP", amount=rub("500"), now=books.now, business_on=books.now.date())
         for number, status, opening in (
             (1, ServiceStatus.ACTIVE, 0),

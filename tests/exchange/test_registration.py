@@ -1,0 +1,140 @@
+"""The main job against the real gateway: gunicorn with two workers, mutual TLS, signed both ways."""
+
+import shutil
+import sqlite3
+import subprocess
+import zlib
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bankapi.billing import ledger, terminals
+from bankapi.billing.terminals import AccessStatus
+from bankapi.cli.client import Answer, TerminalClient
+from bankapi.cli.documents import Amount
+from bankapi.storage.engine import Store
+from tests.running import RunningGateway
+
+Clients = Callable[[str], TerminalClient]
+
+
+def payment(reference: str, amount: str = "100.00", msisdn: str = "79160000001") -> list[Any]:
+    return [
+        ("Reference", reference),
+        ("Payer", [("Msisdn", msisdn)]),
+        ("Amount", Amount(amount, "RUB")),
+        ("PaidAt", "2026-03-01T12:00:00+03:00"),
+    ]
+
+
+def code(answer: Answer) -> str:
+    return str(answer.fields["code"])
+
+
+def test_a_payment_is_validated_registered_and_found_again(client: Clients) -> None:
+    atm = client("ATM-0001")
+    checked = atm.call("ValidatePayment", payment("-")[1:3])
+    assert (code(checked), checked.fields["payer_name"]) == ("OK", "I*** P.")
+    registered = atm.call("RegisterPayment", payment("MAIN-1"))
+    assert (code(registered), registered.fields["replayed"]) == ("OK", False)
+    assert registered.fields["credited_amount"] == {"amount": "100.00", "currency": "RUB"}
+    assert registered.fields["receipt_lines"]
+    found = atm.call("GetPaymentStatus", [("Reference", "MAIN-1")])
+    assert (found.fields["status"], found.fields["payment_id"]) == ("REGISTERED", registered.fields["payment_id"])
+    unknown = atm.call("GetPaymentStatus", [("Reference", "MAIN-NEVER")])
+    assert unknown.fields["status"] == "NEVER_SEEN"
+
+
+def test_concurrent_copies_of_one_registration_make_one_payment(gateway: RunningGateway, client: Clients) -> None:
+    """32 copies, each signed anew, over 8 connections and 2 workers; then other content under the reference."""
+    before = _credited(gateway)
+    atms = [client(f"ATM-000{n % 2 + 1}") for n in range(8)]
+
+    def four_copies(atm: TerminalClient) -> list[Answer]:
+        return [atm.call("RegisterPayment", payment("TWINS-1")) for _ in range(4)]
+
+    with ThreadPoolExecutor(8) as threads:
+        answers = [answer for part in threads.map(four_copies, atms) for answer in part]
+    assert [code(answer) for answer in answers] == ["OK"] * 32
+    assert len({answer.fields["payment_id"] for answer in answers}) == 1
+    assert sum(answer.fields["replayed"] is False for answer in answers) == 1
+    other = atms[0].call("RegisterPayment", payment("TWINS-1", amount="100.01"))
+    assert (code(other), other.fields["retry"]) == ("REFERENCE_CONFLICT", "NO")
+    assert _credited(gateway) - before == 10_000
+    _assert_sound(gateway)
+
+
+def test_each_dealer_pays_by_its_scheme_and_the_ledger_sums_to_zero(gateway: RunningGateway, client: Clients) -> None:
+    assert code(client("ATM-0101").call("RegisterPayment", payment("SHOP-1", "9000.00"))) == "OK"
+    refused = client("ATM-0101").call("RegisterPayment", payment("SHOP-2", "9000.00"))
+    assert (code(refused), refused.fields["retry"]) == ("DEALER_FUNDS_INSUFFICIENT", "LATER")
+    _assert_sound(gateway)
+
+
+def test_the_evidence_is_the_bytes_that_were_sent_and_answered(gateway: RunningGateway, client: Clients) -> None:
+    answer = client("ATM-0001").call("RegisterPayment", payment("EVIDENCE-1"))
+    with sqlite3.connect(gateway.settings.home / "bankapi.db") as database:
+        request, kept = database.execute(
+            "SELECT e.request, e.answer FROM exchanges e JOIN payments p ON p.exchange_id = e.exchange_id"
+            " WHERE p.reference = 'EVIDENCE-1'"
+        ).fetchone()
+    assert zlib.decompress(request) == answer.request
+    assert zlib.decompress(kept) == answer.answer
+
+
+@pytest.mark.skipif(shutil.which("xmlsec1") is None, reason="xmlsec1 is not installed")
+def test_xmlsec1_alone_verifies_request_and_answer(gateway: RunningGateway, client: Clients, tmp_path: Path) -> None:
+    answer = client("ATM-0001").call("RegisterPayment", payment("XMLSEC-1"))
+    certificates = {
+        "request": gateway.settings.terminal_file("ATM-0001", "cert.pem"),
+        "answer": gateway.settings.gateway_file("signing-cert.pem"),
+    }
+    for name, certificate in certificates.items():
+        message = tmp_path / f"{name}.xml"
+        message.write_bytes(getattr(answer, name))
+        assert _xmlsec1(message, certificate) == 0
+        message.write_bytes(getattr(answer, name).replace(b"XMLSEC-1", b"XMLSEC-2").replace(b">true<", b">false<"))
+        if message.read_bytes() != getattr(answer, name):
+            assert _xmlsec1(message, certificate) != 0
+
+
+def test_blocking_a_terminal_ends_a_kept_alive_connection_at_once(gateway: RunningGateway, client: Clients) -> None:
+    atm = client("ATM-0002")
+    assert code(atm.call("Ping", [])) == "OK"
+    store = Store(gateway.settings.database_url)
+    try:
+        store.write(lambda c: terminals.set_terminal_status(c, "ATM-0002", AccessStatus.BLOCKED))
+        refused = atm.call("Ping", [])
+        assert (refused.is_fault, code(refused)) == (True, "SECURITY")
+    finally:
+        store.write(lambda c: terminals.set_terminal_status(c, "ATM-0002", AccessStatus.ACTIVE))
+        store.close()
+    assert "admission.terminal-blocked" in gateway.log()
+    assert code(atm.call("Ping", [])) == "OK"
+
+
+def _xmlsec1(message: Path, certificate: Path) -> int:
+    identifiers = [part for name in ("Body", "Timestamp", "Exchange") for part in ("--id-attr:Id", name)]
+    command = ["xmlsec1", "--verify", *identifiers, "--pubkey-cert-pem", str(certificate), str(message)]
+    return subprocess.run(command, capture_output=True, check=False).returncode
+
+
+def _credited(gateway: RunningGateway) -> int:
+    with sqlite3.connect(gateway.settings.home / "bankapi.db") as database:
+        return int(
+            database.execute(
+                "SELECT sum(balance_minor) FROM balances b JOIN ledger_accounts l ON l.id = b.ledger_account_id"
+                " WHERE l.kind = 'CUSTOMER'"
+            ).fetchone()[0]
+        )
+
+
+def _assert_sound(gateway: RunningGateway) -> None:
+    store = Store(gateway.settings.database_url)
+    with store.read() as connection:
+        assert set(ledger.trial_balance(connection).values()) == {0}
+        assert ledger.balances_that_differ(connection) == []
+    store.close()
