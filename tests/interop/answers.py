@@ -1,0 +1,73 @@
+"""What a man in the middle can do to an answer without the gateway's signing key."""
+
+from copy import deepcopy
+
+from lxml import etree
+
+from bankapi import clock
+from bankapi.gateway import keys
+from bankapi.settings import Settings
+from bankapi.wsse import signing
+from bankapi.wsse.names import BODY, HEADER, SECURITY, SIGNATURE, WSU_ID
+from tests.interop.middle import Change
+
+STATUS = b">NEVER_SEEN<"
+FORGED = b">REGISTERED<"
+
+
+def changed(answer: bytes) -> bytes:
+    """One word of the Body."""
+    assert STATUS in answer
+    return answer.replace(STATUS, FORGED)
+
+
+def without_signature(answer: bytes) -> bytes:
+    """Another Body, and no Signature."""
+    envelope = etree.fromstring(changed(answer))
+    signature = next(envelope.iter(SIGNATURE))
+    signature.getparent().remove(signature)
+    return etree.tostring(envelope)
+
+
+def without_security(answer: bytes) -> bytes:
+    """Another Body, and no wsse:Security at all."""
+    envelope = etree.fromstring(changed(answer))
+    security = next(envelope.iter(SECURITY))
+    security.getparent().remove(security)
+    return etree.tostring(envelope)
+
+
+def wrapped(answer: bytes) -> bytes:
+    """The signed Body moved into the header, where its signature still holds, and another in its place."""
+    return _wrap(answer, new_id="forged")
+
+
+def wrapped_under_the_same_id(answer: bytes) -> bytes:
+    """The same with the signed Body's id on both."""
+    return _wrap(answer, new_id=None)
+
+
+def signed_by_terminal(settings: Settings, terminal: str) -> Change:
+    """Another Body, well signed by a certificate of the same CA; the genuine Exchange header is signed along."""
+    identity = keys.load_identity(*(settings.terminal_file(terminal, name) for name in ("cert.pem", "key.pem")))
+
+    def forge(answer: bytes) -> bytes:
+        envelope = etree.fromstring(changed(answer))
+        (exchange,) = (header for header in envelope.find(HEADER) if header.tag != SECURITY)
+        del exchange.attrib[WSU_ID]
+        return signing.sign_envelope(envelope.find(BODY)[0], identity, now=clock.utc_now(), headers=[exchange])
+
+    return forge
+
+
+def _wrap(answer: bytes, new_id: str | None) -> bytes:
+    envelope = etree.fromstring(answer)
+    body = envelope.find(BODY)
+    forged = deepcopy(body)
+    envelope.replace(body, forged)
+    etree.SubElement(envelope.find(HEADER), "Wrapper").append(body)
+    if new_id is not None:
+        forged.set(WSU_ID, new_id)
+    status = next(element for element in forged.iter() if element.text == "NEVER_SEEN")
+    status.text = "REGISTERED"
+    return etree.tostring(envelope)

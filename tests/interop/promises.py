@@ -1,0 +1,146 @@
+"""What holds for every stack. A stack's test module subclasses `Promises` and says how its client is started."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.interop import answers
+from tests.interop.middle import Change, man_in_the_middle
+from tests.interop.stacks import Run, Stack, evidence, xmlsec1_accepts
+
+ON_ANSWERS = (
+    answers.changed,
+    answers.without_signature,
+    answers.without_security,
+    answers.wrapped,
+    answers.wrapped_under_the_same_id,
+)
+
+
+class Promises:
+    def test_it_pings(self, tour: Run) -> None:
+        assert tour[0]["answer"]["Status"] == "AVAILABLE"
+
+    def test_it_validates(self, tour: Run) -> None:
+        answer = tour[1]["answer"]
+        assert (answer["Result"]["Code"], answer["PayerName"]) == ("OK", "I*** P.")
+
+    def test_it_registers_a_payment(self, tour: Run, stack: Stack) -> None:
+        answer = tour[2]["answer"]
+        assert (answer["Result"]["Code"], answer["Replayed"]) == ("OK", False)
+        credited = answer["CreditedAmount"]
+        assert (credited[stack.value_key], stack.currency(credited)) == ("100.00", "RUB")
+        assert len(answer["ReceiptLine"]) > 1
+
+    def test_the_same_request_signed_anew_gets_the_first_answer_again(self, tour: Run) -> None:
+        first, again = tour[2]["answer"], tour[3]["answer"]
+        assert again == {**first, "Replayed": True}
+
+    def test_another_amount_under_the_reference_is_a_conflict_and_no_fault(self, tour: Run) -> None:
+        result = tour[4]["answer"]["Result"]
+        assert (result["Code"], result["Retry"]) == ("REFERENCE_CONFLICT", "NO")
+
+    def test_it_asks_what_became_of_the_payment(self, tour: Run, stack: Stack) -> None:
+        answer = tour[5]["answer"]
+        assert (answer["Status"], answer["PaymentId"]) == ("REGISTERED", tour[2]["answer"]["PaymentId"])
+        assert answer["Amount"][stack.value_key] == "100.00"
+
+    def test_a_schema_violation_raises_the_typed_fault(self, tour: Run) -> None:
+        fault = tour[6]["fault"]
+        assert (fault["Code"], fault["Retry"]) == ("SCHEMA_VIOLATION", "NO")
+        assert fault["ExchangeId"] == tour[6]["exchange_id"]
+        violation = fault["Violation"] if isinstance(fault["Violation"], dict) else fault["Violation"][0]
+        assert violation["Path"].endswith("/Reference")
+        assert tour.exit_code == 1
+
+    def test_the_evidence_is_the_bytes_on_the_wire_and_xmlsec1_alone_verifies_them(
+        self, stack: Stack, tmp_path: Path
+    ) -> None:
+        settings = stack.gateway.settings
+        with man_in_the_middle(settings, "ATM-0001") as middle:
+            run = stack.run("register", "violate", reference=stack.reference(), url=middle.url)
+        request, answer = evidence(stack.gateway, run[0]["exchange_id"])
+        assert (request, answer) == (middle.requests[0], middle.answers[0])
+        if shutil.which("xmlsec1") is None:
+            pytest.skip("xmlsec1 is not installed: nobody but us verified the bytes")
+        terminal, gateway = settings.terminal_file("ATM-0001", "cert.pem"), settings.gateway_file("signing-cert.pem")
+        assert xmlsec1_accepts(request, terminal, tmp_path)
+        assert xmlsec1_accepts(answer, gateway, tmp_path)
+        assert xmlsec1_accepts(middle.answers[1], gateway, tmp_path), "the fault"
+        assert not xmlsec1_accepts(request, gateway, tmp_path)
+        assert not xmlsec1_accepts(request.replace(b"100.00", b"900.00"), terminal, tmp_path)
+        assert not xmlsec1_accepts(answer.replace(b">false<", b">true<"), gateway, tmp_path)
+
+    def test_a_request_changed_after_signing_raises_the_security_fault_and_books_nothing(self, stack: Stack) -> None:
+        run = stack.run("tamper", "status", reference=stack.reference())
+        fault = run[0]["fault"]
+        assert (fault["Code"], fault["Retry"]) == ("SECURITY", "NO")
+        assert run[1]["answer"]["Status"] == "NEVER_SEEN"
+        assert run.exit_code == 1
+
+    def test_a_request_signed_by_another_terminal_than_speaks_raises_the_security_fault(self, stack: Stack) -> None:
+        with man_in_the_middle(stack.gateway.settings, "ATM-0002") as middle:
+            run = stack.run("register", reference=stack.reference(), url=middle.url)
+        assert run[0]["fault"]["Code"] == "SECURITY"
+
+    def test_a_man_in_the_middle_who_changes_the_request_is_noticed_by_both_sides(self, stack: Stack) -> None:
+        """The gateway's fault names the digest of what it received: to the client it is an answer to somebody else."""
+        reference = stack.reference()
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_request=_nine_hundred) as middle:
+            run = stack.run("register", reference=reference, url=middle.url)
+        assert b">SECURITY<" in middle.answers[0]
+        assert "the answer is to another request" in run[0]["error"]
+        assert run.exit_code == 3
+        assert stack.run("status", reference=reference)[0]["answer"]["Status"] == "NEVER_SEEN"
+
+    @pytest.mark.parametrize("forge", ON_ANSWERS, ids=lambda forge: forge.__name__)
+    def test_a_forged_answer_is_refused_by_the_client(self, stack: Stack, forge: Change) -> None:
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=forge) as middle:
+            run = stack.run("status", reference=stack.reference(), url=middle.url)
+        assert b">NEVER_SEEN<" in middle.answers[0]
+        _assert_not_believed(run)
+
+    def test_an_answer_signed_by_a_terminal_is_refused_by_the_client(self, stack: Stack) -> None:
+        """The same CA issued the certificate, and the signature holds: it is not the gateway's."""
+        settings = stack.gateway.settings
+        forge = answers.signed_by_terminal(settings, "ATM-0002")
+        with man_in_the_middle(settings, "ATM-0001", of_answer=forge) as middle:
+            url, reference = middle.url, stack.reference()
+            _assert_not_believed(stack.run("status", reference=reference, url=url))
+            signer = settings.terminal_file("ATM-0002", "cert.pem")
+            believed = stack.run("status", reference=reference, url=url, gateway_certificate=signer)
+        assert believed[0]["answer"]["Status"] == "REGISTERED", "refused for the signer, and for nothing else"
+
+    def test_the_gateways_answer_to_another_request_is_refused_by_the_client(self, stack: Stack) -> None:
+        kept: list[bytes] = []
+
+        def always_the_first(answer: bytes) -> bytes:
+            kept.append(answer)
+            return kept[0]
+
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=always_the_first) as middle:
+            run = stack.run("status", "status", reference=stack.reference(), url=middle.url)
+        assert run[0]["answer"]["Status"] == "NEVER_SEEN"
+        assert "the answer is to another request" in run[1]["error"]
+
+    def test_a_changed_fault_is_refused_by_the_client(self, stack: Stack) -> None:
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=_repeat_it_later) as middle:
+            run = stack.run("violate", reference=stack.reference(), url=middle.url)
+        assert b">SCHEMA_VIOLATION<" in middle.answers[0]
+        _assert_not_believed(run)
+
+
+def _nine_hundred(request: bytes) -> bytes:
+    assert b">100.00<" in request
+    return request.replace(b">100.00<", b">900.00<")
+
+
+def _repeat_it_later(answer: bytes) -> bytes:
+    assert b">NO<" in answer
+    return answer.replace(b">NO<", b">LATER<")
+
+
+def _assert_not_believed(run: Run) -> None:
+    assert set(run[0]) == {"step", "error", "exchange_id"}
+    assert run.exit_code == 3
