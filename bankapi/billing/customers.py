@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, select
+from sqlalchemy import BindParameter, Connection, bindparam, select, update
 
 from bankapi.billing import ledger
 from bankapi.billing.ledger import Entry, LedgerAccount, LedgerAccountKind, TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
-from bankapi.billing.tables import accounts, balances, customers, subscriptions
+from bankapi.billing.tables import accounts, balances, customers, payments, service_changes, subscriptions
 from bankapi.storage.rows import insert
 
 
@@ -25,8 +25,19 @@ class Account:
     currency: str
     service_status: ServiceStatus
     balance: Money
+    credit_limit: Money
     customer_name: str
     customer_language: str | None
+
+    @property
+    def available(self) -> Money:
+        """What the customer can still use: balance and credit limit, and nothing below zero."""
+        return Money(max(0, self.balance.minor + self.credit_limit.minor), self.currency)
+
+    @property
+    def due(self) -> Money:
+        """What the customer owes."""
+        return Money(max(0, -self.balance.minor), self.currency)
 
 
 _COLUMNS: Final = (
@@ -36,6 +47,7 @@ _COLUMNS: Final = (
     accounts.c.currency,
     accounts.c.service_status,
     balances.c.balance_minor,
+    accounts.c.credit_limit_minor,
     customers.c.name,
     customers.c.language,
 )
@@ -57,11 +69,22 @@ _FIND: Final = {
 }
 
 
+_OF_PAYMENT: Final = _BY_ACCOUNT.join(payments, payments.c.account_id == accounts.c.id).where(
+    payments.c.id == bindparam("payment_id")
+)
+_LIFTED: Final = select(service_changes.c.id).where(
+    service_changes.c.payment_id == bindparam("payment_id"),
+    service_changes.c.service_status == ServiceStatus.ACTIVE,
+)
+
+
 def find_account(connection: Connection, payer: PayerKey) -> Account | None:
     """The billing account a payer identifier leads to."""
     row = connection.execute(_FIND[payer.kind], {"value": payer.value}).first()
-    if row is None:
-        return None
+    return None if row is None else _account(row)
+
+
+def _account(row: Any) -> Account:
     return Account(
         id=row.id,
         account_number=row.account_number,
@@ -69,9 +92,63 @@ def find_account(connection: Connection, payer: PayerKey) -> Account | None:
         currency=row.currency,
         service_status=ServiceStatus(row.service_status),
         balance=Money(row.balance_minor, row.currency),
+        credit_limit=Money(row.credit_limit_minor, row.currency),
         customer_name=row.name,
         customer_language=row.language,
     )
+
+
+def find_account_of_payment(connection: Connection, payment_id: str) -> Account:
+    """The billing account a registered payment was credited to."""
+    row = connection.execute(_OF_PAYMENT, {"payment_id": payment_id}).one()
+    return _account(row)
+
+
+def follow_balance(
+    connection: Connection, account: Account, balance_minor: int, payment_id: str, now: datetime
+) -> ServiceStatus:
+    """Let the service status follow the balance a payment, or its cancellation, left behind; returns it.
+
+    A payment that restores the balance lifts a suspension for debt; cancelling that payment brings it back.
+    """
+    restored = balance_minor + account.credit_limit.minor >= 0
+    if account.service_status is ServiceStatus.SUSPENDED and restored:
+        return _change_service(connection, account, ServiceStatus.ACTIVE, payment_id, now)
+    lifted = connection.execute(_LIFTED, {"payment_id": payment_id}).first() is not None
+    if account.service_status is ServiceStatus.ACTIVE and not restored and lifted:
+        return _change_service(connection, account, ServiceStatus.SUSPENDED, payment_id, now)
+    return account.service_status
+
+
+def _change_service(
+    connection: Connection, account: Account, status: ServiceStatus, payment_id: str, now: datetime
+) -> ServiceStatus:
+    connection.execute(update(accounts).where(accounts.c.id == account.id).values(service_status=status))
+    connection.execute(
+        service_changes.insert(),
+        {"account_id": account.id, "payment_id": payment_id, "service_status": status, "changed_at": now},
+    )
+    return status
+
+
+def charge(connection: Connection, account: Account, amount: Money, *, now: datetime, business_on: date) -> None:
+    """Take from a customer's balance for service used."""
+    revenue = ledger.open_account(connection, LedgerAccountKind.OPERATOR_REVENUE, "", amount.currency)
+    ledger.post(
+        connection,
+        TransactionKind.CHARGE,
+        [Entry(account.ledger_account, -amount), Entry(revenue, amount)],
+        occurred_at=now,
+        business_on=business_on,
+    )
+
+
+def set_service_status(connection: Connection, account_number: str, status: ServiceStatus) -> bool:
+    """Set by the operator's staff or billing; False when there is no such account."""
+    changed = connection.execute(
+        update(accounts).where(accounts.c.account_number == account_number).values(service_status=status)
+    )
+    return changed.rowcount == 1
 
 
 def masked_name(name: str) -> str:
@@ -92,6 +169,7 @@ def add_customer(
     business_on: date,
     service_status: ServiceStatus = ServiceStatus.ACTIVE,
     opening_balance_minor: int = 0,
+    credit_limit_minor: int = 0,
     language: str | None = None,
 ) -> int:
     """A customer with one billing account and its subscriptions; returns the account's id."""
@@ -108,6 +186,7 @@ def add_customer(
             "ledger_account_id": own.id,
             "currency": currency,
             "service_status": service_status,
+            "credit_limit_minor": credit_limit_minor,
         },
     )
     for msisdn in msisdns:

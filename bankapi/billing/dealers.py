@@ -1,6 +1,6 @@
 """Dealers: whose terminals they are, and which ledger account their payments are booked against."""
 
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -9,11 +9,16 @@ from sqlalchemy import Connection
 from bankapi.billing import ledger
 from bankapi.billing.ledger import Entry, LedgerAccount, LedgerAccountKind, TransactionKind
 from bankapi.billing.money import Money
-from bankapi.billing.terminals import Scheme, Terminal
+from bankapi.billing.terminals import CancelRule, Scheme, Terminal
 
 _BOOKED_AGAINST: Final = {
     Scheme.CREDIT_ADJUSTMENT: LedgerAccountKind.DEALER_RECEIVABLE,
     Scheme.DEBIT_ADJUSTMENT: LedgerAccountKind.DEALER_DEPOSIT,
+}
+
+_PAID_INTO: Final = {
+    TransactionKind.DEPOSIT: LedgerAccountKind.DEALER_DEPOSIT,
+    TransactionKind.SETTLEMENT: LedgerAccountKind.DEALER_RECEIVABLE,
 }
 
 
@@ -33,17 +38,27 @@ def funds_suffice(connection: Connection, terminal: Terminal, amount: Money) -> 
     return Money(-terminal.overdraft_minor, amount.currency) <= deposit - amount
 
 
-def deposit(connection: Connection, *, dealer: str, amount: Money, now: datetime, business_on: date) -> None:
-    """Money a dealer paid ahead, for payments on debit adjustment."""
-    paid_ahead = ledger.open_account(connection, LedgerAccountKind.DEALER_DEPOSIT, dealer, amount.currency)
+def pay_in(
+    connection: Connection, kind: TransactionKind, *, dealer: str, amount: Money, now: datetime, business_on: date
+) -> None:
+    """Money a dealer gave us: a DEPOSIT ahead of its payments, or a SETTLEMENT of what it owes for them."""
+    credited = ledger.open_account(connection, _PAID_INTO[kind], dealer, amount.currency)
     cash = ledger.open_account(connection, LedgerAccountKind.OPERATOR_CASH, "", amount.currency)
-    ledger.post(
-        connection,
-        TransactionKind.DEPOSIT,
-        [Entry(paid_ahead, amount), Entry(cash, -amount)],
-        occurred_at=now,
-        business_on=business_on,
-    )
+    entries = [Entry(credited, amount), Entry(cash, -amount)]
+    ledger.post(connection, kind, entries, occurred_at=now, business_on=business_on)
+
+
+def may_cancel(terminal: Terminal, registered_at: datetime, now: datetime) -> bool:
+    """Whether the dealer's window for cancelling a payment of this instant is still open."""
+    match terminal.cancel_rule:
+        case CancelRule.ALWAYS:
+            return True
+        case CancelRule.NEVER:
+            return False
+        case CancelRule.SAME_BUSINESS_DAY:
+            return business_day(terminal, registered_at) == business_day(terminal, now)
+        case CancelRule.MINUTES:
+            return now <= registered_at + timedelta(minutes=terminal.cancel_minutes)
 
 
 def business_day(terminal: Terminal, instant: datetime) -> date:

@@ -27,6 +27,10 @@ class LedgerAccountKind(StrEnum):
     """What a dealer owes us for payments taken on credit adjustment (negative)."""
     DEALER_DEPOSIT = "DEALER_DEPOSIT"
     """What a dealer paid ahead for payments on debit adjustment."""
+    CONVERSION = "CONVERSION"
+    """The operator's position in a currency: where a payment leaves one currency and goes on in another."""
+    OPERATOR_REVENUE = "OPERATOR_REVENUE"
+    """What customers were charged."""
     OPERATOR_CASH = "OPERATOR_CASH"
     """The operator's own side of opening balances, top-ups and settlements."""
 
@@ -36,10 +40,14 @@ class TransactionKind(StrEnum):
 
     PAYMENT = "PAYMENT"
     CANCELLATION = "CANCELLATION"
+    CHARGE = "CHARGE"
+    """A customer used the service."""
     OPENING = "OPENING"
     """A customer's balance brought along."""
     DEPOSIT = "DEPOSIT"
     """Money a dealer paid ahead."""
+    SETTLEMENT = "SETTLEMENT"
+    """A dealer paid what it owed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +87,30 @@ _LOCK_BALANCE: Final = (
     .where(balances.c.ledger_account_id == bindparam("ledger_account"))
     .with_for_update()
 )
+_OF_PAYMENT: Final = (
+    select(
+        postings.c.billing_transaction_id,
+        postings.c.ledger_account_id,
+        ledger_accounts.c.kind,
+        postings.c.amount_minor,
+        postings.c.currency,
+    )
+    .join_from(billing_transactions, postings)
+    .join(ledger_accounts, ledger_accounts.c.id == postings.c.ledger_account_id)
+    .where(
+        billing_transactions.c.payment_id == bindparam("payment_id"), billing_transactions.c.kind == bindparam("kind")
+    )
+    .order_by(postings.c.id)
+)
+_POSTING_OF_PAYMENT: Final = (
+    select(postings.c.balance_after_minor, postings.c.amount_minor)
+    .join_from(billing_transactions, postings)
+    .where(
+        billing_transactions.c.payment_id == bindparam("payment_id"),
+        billing_transactions.c.kind == bindparam("kind"),
+        postings.c.ledger_account_id == bindparam("ledger_account"),
+    )
+)
 _INSERT_TRANSACTION: Final = billing_transactions.insert()
 _INSERT_POSTINGS: Final = postings.insert().inline()
 
@@ -107,8 +139,11 @@ def post(
     occurred_at: datetime,
     business_on: date,
     payment_id: str | None = None,
-) -> int:
-    """Write one billing transaction and move the kept balances; returns its id.
+    reverses_id: int | None = None,
+) -> dict[int, int]:
+    """Write one billing transaction and move the kept balances.
+
+    Returns the new balance, in minor units, of each ledger account that keeps one.
 
     AssertionError when the entries do not sum to zero per currency: that would be our own mistake.
     """
@@ -120,8 +155,15 @@ def post(
     transaction_id = insert(
         connection,
         _INSERT_TRANSACTION,
-        {"kind": kind, "occurred_at": occurred_at, "business_on": business_on, "payment_id": payment_id},
+        {
+            "kind": kind,
+            "occurred_at": occurred_at,
+            "business_on": business_on,
+            "payment_id": payment_id,
+            "reverses_id": reverses_id,
+        },
     )
+    moved = {entry.account.id: _move_balance(connection, entry) for entry in entries if entry.account.kind in _KEPT}
     connection.execute(
         _INSERT_POSTINGS,
         [
@@ -130,17 +172,43 @@ def post(
                 "ledger_account_id": entry.account.id,
                 "amount_minor": entry.amount.minor,
                 "currency": entry.amount.currency,
-                "balance_after_minor": _move_balance(connection, entry),
+                "balance_after_minor": moved.get(entry.account.id),
             }
             for entry in entries
         ],
     )
-    return transaction_id
+    return moved
 
 
-def _move_balance(connection: Connection, entry: Entry) -> int | None:
-    if entry.account.kind not in _KEPT:
-        return None
+def reverse(connection: Connection, payment_id: str, *, occurred_at: datetime, business_on: date) -> dict[int, int]:
+    """Write the equal and opposite transaction of a payment's; returns as `post` does.
+
+    IntegrityError when it is reversed already: the database allows one.
+    """
+    rows = connection.execute(_OF_PAYMENT, {"payment_id": payment_id, "kind": TransactionKind.PAYMENT}).all()
+    entries = [
+        Entry(LedgerAccount(row.ledger_account_id, LedgerAccountKind(row.kind)), Money(-row.amount_minor, row.currency))
+        for row in rows
+    ]
+    return post(
+        connection,
+        TransactionKind.CANCELLATION,
+        entries,
+        occurred_at=occurred_at,
+        business_on=business_on,
+        payment_id=payment_id,
+        reverses_id=rows[0].billing_transaction_id,
+    )
+
+
+def balance_before(connection: Connection, payment_id: str, account: LedgerAccount) -> int:
+    """The balance, in minor units, of an account that keeps one, right before a payment was posted to it."""
+    asked = {"payment_id": payment_id, "kind": TransactionKind.PAYMENT, "ledger_account": account.id}
+    after, amount = connection.execute(_POSTING_OF_PAYMENT, asked).one()
+    return int(after - amount)
+
+
+def _move_balance(connection: Connection, entry: Entry) -> int:
     moved = {"ledger_account": entry.account.id, "amount": entry.amount.minor}
     return int(connection.execute(_MOVE, moved).scalar_one())
 

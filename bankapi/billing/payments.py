@@ -17,7 +17,7 @@ from ulid import ULID
 
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey
-from bankapi.billing.tables import cancellations, payments
+from bankapi.billing.tables import cancellations, payments, terminals, validations
 from bankapi.refusals import ResultCode
 
 
@@ -53,9 +53,15 @@ class Payment:
     credited: Money | None
     rate: Decimal | None
     cancelled_at: datetime | None
+    terminal: str
+    """The name of the terminal that sent it first."""
 
 
-_SELECT: Final = select(payments, cancellations.c.cancelled_at).join_from(payments, cancellations, isouter=True)
+_SELECT: Final = (
+    select(payments, cancellations.c.cancelled_at, terminals.c.name.label("terminal"))
+    .join_from(payments, terminals)
+    .outerjoin(cancellations, cancellations.c.payment_id == payments.c.id)
+)
 _BY_REFERENCE: Final = _SELECT.where(
     payments.c.dealer_id == bindparam("dealer_id"), payments.c.reference == bindparam("reference")
 )
@@ -64,6 +70,17 @@ _INSERT: Final = {
     "sqlite": sqlite.insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]),
     "postgresql": postgresql.insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]),
 }
+
+_CANCEL: Final = {
+    "sqlite": sqlite.insert(cancellations).on_conflict_do_nothing(index_elements=["payment_id"]),
+    "postgresql": postgresql.insert(cancellations).on_conflict_do_nothing(index_elements=["payment_id"]),
+}
+_PROMISED: Final = select(validations.c.rate).where(
+    validations.c.id == bindparam("validation_id"),
+    validations.c.dealer_id == bindparam("dealer_id"),
+    validations.c.fingerprint == bindparam("fingerprint"),
+    validations.c.valid_until >= bindparam("now"),
+)
 
 
 def find_by_reference(connection: Connection, dealer_id: int, reference: str) -> Payment | None:
@@ -86,6 +103,51 @@ def record(connection: Connection, fields: dict[str, Any]) -> bool:
     return connection.execute(_INSERT[connection.dialect.name], fields).rowcount == 1
 
 
+def record_cancellation(
+    connection: Connection,
+    *,
+    payment_id: str,
+    terminal_id: int,
+    reason: str,
+    cancelled_at: datetime,
+    exchange_id: str,
+) -> bool:
+    """Cancel a registered payment. False when it is cancelled already (after waiting for whoever is just doing it)."""
+    row = {
+        "id": new_id(),
+        "payment_id": payment_id,
+        "terminal_id": terminal_id,
+        "reason": reason,
+        "cancelled_at": cancelled_at,
+        "exchange_id": exchange_id,
+    }
+    return connection.execute(_CANCEL[connection.dialect.name], row).rowcount == 1
+
+
+def record_validation(
+    connection: Connection, *, dealer_id: int, fingerprint: bytes, rate: Decimal | None, valid_until: datetime
+) -> str:
+    """Remember what a validation promised; returns its id."""
+    validation_id = new_id()
+    row = {
+        "id": validation_id,
+        "dealer_id": dealer_id,
+        "fingerprint": fingerprint,
+        "rate": rate,
+        "valid_until": valid_until,
+    }
+    connection.execute(validations.insert(), row)
+    return validation_id
+
+
+def promised_rate(
+    connection: Connection, validation_id: str, *, dealer_id: int, fingerprint: bytes, now: datetime
+) -> Decimal | None:
+    """The rate a validation of this very payment promised, while the promise holds."""
+    asked = {"validation_id": validation_id, "dealer_id": dealer_id, "fingerprint": fingerprint, "now": now}
+    return connection.execute(_PROMISED, asked).scalar()
+
+
 def _payment(row: Row[Any] | None) -> Payment | None:
     if row is None:
         return None
@@ -101,6 +163,7 @@ def _payment(row: Row[Any] | None) -> Payment | None:
         credited=_money(row.credited_minor, row.credited_currency),
         rate=row.rate,
         cancelled_at=row.cancelled_at,
+        terminal=row.terminal,
     )
 
 

@@ -13,15 +13,15 @@ from sqlalchemy import (
     Date,
     ForeignKey,
     Index,
+    Integer,
     LargeBinary,
-    Numeric,
     String,
     Table,
     UniqueConstraint,
 )
 
 from bankapi.storage.append_only import APPEND_ONLY
-from bankapi.storage.columns import Instant, RowId, metadata
+from bankapi.storage.columns import Exact, Instant, RowId, metadata
 
 ULID = String(26)
 CURRENCY = String(3)
@@ -38,6 +38,13 @@ dealers = Table(
     Column("names_unmasked", Boolean, nullable=False, default=False),
     # How far below zero a debit-adjustment dealer's deposit may go, in the payment's currency.
     Column("overdraft_minor", BigInteger, nullable=False, default=0),
+    # ISO 4217 codes it may pay in, separated by commas.
+    Column("currencies", String(128), nullable=False),
+    # ALWAYS, NEVER, SAME_BUSINESS_DAY or MINUTES; the minutes count for the last only.
+    Column("cancel_rule", String(32), nullable=False),
+    Column("cancel_minutes", Integer, nullable=False, default=0),
+    # Unknown payers one terminal may ask for in ten minutes before its checks are refused.
+    Column("misses_max", Integer, nullable=False),
 )
 
 terminals = Table(
@@ -48,6 +55,8 @@ terminals = Table(
     Column("name", String(64), nullable=False, unique=True),
     Column("status", String(16), nullable=False),
     Column("language", String(35)),
+    # Names of the operations it may call, separated by commas; none means all.
+    Column("operations", String(256)),
 )
 
 certificates = Table(
@@ -86,6 +95,19 @@ accounts = Table(
     Column("ledger_account_id", ForeignKey("ledger_accounts.id"), nullable=False, unique=True),
     Column("currency", CURRENCY, nullable=False),
     Column("service_status", String(16), nullable=False),
+    Column("credit_limit_minor", BigInteger, nullable=False, default=0),
+)
+
+# Every change of a service status that a payment or its cancellation caused.
+service_changes = Table(
+    "service_changes",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("account_id", ForeignKey("accounts.id"), nullable=False),
+    Column("payment_id", ForeignKey("payments.id"), nullable=False, index=True),
+    Column("service_status", String(16), nullable=False),
+    Column("changed_at", Instant, nullable=False),
+    info=APPEND_ONLY,
 )
 
 subscriptions = Table(
@@ -107,6 +129,8 @@ payments = Table(
     Column("disposition", String(16), nullable=False),
     Column("result", String(32), nullable=False),
     Column("decided_at", Instant, nullable=False),
+    # The day of decided_at in the dealer's time zone.
+    Column("business_on", Date, nullable=False),
     Column("exchange_id", ULID, nullable=False),
     # SHA-256 over payer, amount and currency: tells a repetition from a conflict. Absent on a VOIDED reference.
     Column("fingerprint", LargeBinary(32)),
@@ -117,7 +141,7 @@ payments = Table(
     Column("currency", CURRENCY),
     Column("credited_minor", BigInteger),
     Column("credited_currency", CURRENCY),
-    Column("rate", Numeric(20, 10)),
+    Column("rate", Exact),
     Column("fee_minor", BigInteger),
     Column("fee_currency", CURRENCY),
     Column("paid_at", Instant),
@@ -147,13 +171,59 @@ validations = Table(
     "validations",
     metadata,
     Column("id", ULID, primary_key=True),
-    Column("terminal_id", ForeignKey("terminals.id"), nullable=False),
+    Column("dealer_id", ForeignKey("dealers.id"), nullable=False),
     Column("fingerprint", LargeBinary(32), nullable=False),
-    Column("result", String(32), nullable=False),
-    Column("validated_at", Instant, nullable=False),
+    # The rate that was promised until then; none within one currency.
+    Column("rate", Exact),
     Column("valid_until", Instant, nullable=False),
-    Index("ix_validations_terminal", "terminal_id", "validated_at"),
     info=APPEND_ONLY,
+)
+
+# Checks of payers that do not exist: many of them mean that somebody is collecting numbers.
+misses = Table(
+    "misses",
+    metadata,
+    Column("id", RowId, primary_key=True),
+    Column("terminal_id", ForeignKey("terminals.id"), nullable=False),
+    Column("missed_at", Instant, nullable=False),
+    Index("ix_misses_terminal", "terminal_id", "missed_at"),
+    info=APPEND_ONLY,
+)
+
+rates = Table(
+    "rates",
+    metadata,
+    # One unit of the base currency is `rate` units of the quote currency, from this instant on.
+    Column("base", CURRENCY, primary_key=True),
+    Column("quote", CURRENCY, primary_key=True),
+    Column("valid_from", Instant, primary_key=True),
+    Column("rate", Exact, nullable=False),
+    info=APPEND_ONLY,
+)
+
+limits = Table(
+    "limits",
+    metadata,
+    # TERMINAL or DEALER with its name, or PAYER, which holds for each account alone.
+    Column("scope", String(16), primary_key=True),
+    Column("owner", String(64), primary_key=True),
+    Column("currency", CURRENCY, primary_key=True),
+    Column("amount_min_minor", BigInteger),
+    Column("amount_max_minor", BigInteger),
+    Column("day_count_max", Integer),
+    Column("day_amount_max_minor", BigInteger),
+)
+
+# What was registered on a business day, kept only where a limit per day asks for it.
+day_totals = Table(
+    "day_totals",
+    metadata,
+    Column("scope", String(16), primary_key=True),
+    Column("owner", String(64), primary_key=True),
+    Column("currency", CURRENCY, primary_key=True),
+    Column("business_on", Date, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("amount_minor", BigInteger, nullable=False),
 )
 
 ledger_accounts = Table(
@@ -185,6 +255,8 @@ billing_transactions = Table(
     Column("occurred_at", Instant, nullable=False),
     Column("business_on", Date, nullable=False),
     Column("payment_id", ForeignKey("payments.id"), index=True),
+    # The transaction whose opposite this one is.
+    Column("reverses_id", ForeignKey("billing_transactions.id"), unique=True),
     info=APPEND_ONLY,
 )
 

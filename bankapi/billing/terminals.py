@@ -1,6 +1,7 @@
 """Dealers' terminals and the certificates that identify them: one account per ATM."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -10,6 +11,9 @@ from sqlalchemy import Connection, LargeBinary, bindparam, select, update
 from bankapi.billing.tables import certificates, dealers, terminals
 from bankapi.storage.rows import insert
 
+MISSES_MAX: Final = 30
+"""Unknown payers a terminal may ask for in ten minutes, unless its dealer's agreement says otherwise."""
+
 
 class Scheme(StrEnum):
     """How a dealer's payments are booked (design section 5)."""
@@ -18,6 +22,17 @@ class Scheme(StrEnum):
     """The dealer owes us: dealer receivable → customer."""
     DEBIT_ADJUSTMENT = "DEBIT_ADJUSTMENT"
     """The dealer paid ahead: dealer deposit → customer."""
+
+
+class CancelRule(StrEnum):
+    """Until when a dealer may cancel its payments."""
+
+    ALWAYS = "ALWAYS"
+    NEVER = "NEVER"
+    SAME_BUSINESS_DAY = "SAME_BUSINESS_DAY"
+    """On the payment's calendar day in the dealer's time zone."""
+    MINUTES = "MINUTES"
+    """For so many minutes after registration."""
 
 
 class AccessStatus(StrEnum):
@@ -41,6 +56,16 @@ class Terminal:
     dealer_language: str
     names_unmasked: bool
     overdraft_minor: int
+    currencies: frozenset[str]
+    cancel_rule: CancelRule
+    cancel_minutes: int
+    misses_max: int
+    operations: frozenset[str] | None
+    """The operations it may call; None means all."""
+
+    def may_call(self, operation: str) -> bool:
+        """Whether this terminal is allowed an operation of the contract."""
+        return self.operations is None or operation in self.operations
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +88,28 @@ def add_dealer(
     scheme: Scheme,
     time_zone: str,
     language: str,
+    currencies: Sequence[str],
     names_unmasked: bool = False,
     overdraft_minor: int = 0,
+    cancel_rule: CancelRule = CancelRule.SAME_BUSINESS_DAY,
+    cancel_minutes: int = 0,
+    misses_max: int = MISSES_MAX,
 ) -> int:
     """A new active dealer; returns its id."""
-    return insert(
-        connection,
-        dealers.insert(),
-        {
-            "name": name,
-            "scheme": scheme,
-            "status": AccessStatus.ACTIVE,
-            "time_zone": time_zone,
-            "language": language,
-            "names_unmasked": names_unmasked,
-            "overdraft_minor": overdraft_minor,
-        },
-    )
+    row = {
+        "name": name,
+        "scheme": scheme,
+        "status": AccessStatus.ACTIVE,
+        "time_zone": time_zone,
+        "language": language,
+        "currencies": ",".join(currencies),
+        "names_unmasked": names_unmasked,
+        "overdraft_minor": overdraft_minor,
+        "cancel_rule": cancel_rule,
+        "cancel_minutes": cancel_minutes,
+        "misses_max": misses_max,
+    }
+    return insert(connection, dealers.insert(), row)
 
 
 def add_terminal(connection: Connection, *, dealer_id: int, name: str, language: str | None = None) -> int:
@@ -156,6 +186,11 @@ _TERMINAL: Final = (
     dealers.c.language,
     dealers.c.names_unmasked,
     dealers.c.overdraft_minor,
+    dealers.c.currencies,
+    dealers.c.cancel_rule,
+    dealers.c.cancel_minutes,
+    dealers.c.misses_max,
+    terminals.c.operations,
 )
 _ACCOUNT: Final = (
     select(
@@ -171,6 +206,7 @@ _ACCOUNT: Final = (
     .outerjoin(terminals, terminals.c.id == _signer.c.terminal_id)
     .outerjoin(dealers, dealers.c.id == terminals.c.dealer_id)
 )
+_TERMINAL_FIELDS: Final = tuple(field.name for field in fields(Terminal))
 _SIGNER_AT: Final = len(_CERTIFICATE)
 _TERMINAL_AT: Final = 2 * len(_CERTIFICATE)
 _STATUS_AT: Final = _TERMINAL_AT + len(_TERMINAL)
@@ -204,8 +240,17 @@ def _registered(row: tuple[Any, ...]) -> RegisteredCertificate | None:
 def _terminal(row: tuple[Any, ...]) -> Terminal | None:
     if row[0] is None:
         return None
-    number, name, dealer_id, dealer_name, scheme, *rest = row
-    return Terminal(number, name, dealer_id, dealer_name, Scheme(scheme), *rest)
+    known = dict(zip(_TERMINAL_FIELDS, row, strict=True))
+    operations = known["operations"]
+    return Terminal(
+        **known
+        | {
+            "scheme": Scheme(known["scheme"]),
+            "cancel_rule": CancelRule(known["cancel_rule"]),
+            "currencies": frozenset(known["currencies"].split(",")),
+            "operations": None if operations is None else frozenset(operations.split(",")),
+        }
+    )
 
 
 _CERTIFICATE_KEYS: Final = {

@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -12,7 +13,8 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection
 
-from bankapi.billing import customers, dealers, terminals
+from bankapi.billing import customers, dealers, rates, terminals
+from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import ServiceStatus
 from bankapi.billing.terminals import CertificateRecord, Scheme
@@ -92,11 +94,25 @@ def _add_demo(connection: Connection, settings: Settings, authority: Authority, 
     schemes = {"DEMO-BANK": Scheme.CREDIT_ADJUSTMENT, "DEMO-SHOP": Scheme.DEBIT_ADJUSTMENT}
     for dealer, names in DEMO_TERMINALS.items():
         dealer_id = terminals.add_dealer(
-            connection, name=dealer, scheme=schemes[dealer], time_zone="Europe/Moscow", language="en"
+            connection,
+            name=dealer,
+            scheme=schemes[dealer],
+            time_zone="Europe/Moscow",
+            language="en",
+            currencies=("RUB", "EUR", "USD"),
         )
         for name in names:
             add_terminal_with_key(connection, settings, authority, dealer_id, dealer, name, now)
-    dealers.deposit(connection, dealer="DEMO-SHOP", amount=Money(1_000_000, "RUB"), now=now, business_on=now.date())
+    for base, rate in (("EUR", "90.25"), ("USD", "81.40")):
+        rates.add_rate(connection, base, "RUB", Decimal(rate), now)
+    dealers.pay_in(
+        connection,
+        TransactionKind.DEPOSIT,
+        dealer="DEMO-SHOP",
+        amount=Money(1_000_000, "RUB"),
+        now=now,
+        business_on=now.date(),
+    )
     for number in range(1, 21):
         customers.add_customer(
             connection,

@@ -5,10 +5,11 @@ from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from bankapi.billing import dealers, ledger, payments
-from bankapi.billing.ledger import Entry, LedgerAccount, TransactionKind
+from bankapi.billing import customers, dealers, ledger, limits, payments
+from bankapi.billing.customers import Account
+from bankapi.billing.ledger import Entry, LedgerAccountKind, TransactionKind
 from bankapi.billing.money import Money
-from bankapi.billing.payers import PayerKey
+from bankapi.billing.payers import PayerKey, ServiceStatus
 from bankapi.billing.payments import Disposition, Payment
 from bankapi.operations.call import Call
 from bankapi.operations.payable import Payable, payable
@@ -52,22 +53,37 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
     which of two is first; the other's verdict is thrown away.
     """
     fingerprint = payments.fingerprint(asked.payer, asked.amount)
-    verdict = payable(call, asked.payer, asked.amount)
+    account = customers.find_account(call.connection, asked.payer)
+    verdict = payable(call, asked.payer, account, asked.amount, _promised_rate(call, asked, fingerprint))
     payment_id = payments.new_id()
     if not payments.record(call.connection, _fields(call, asked, payment_id, verdict, fingerprint)):
         first = payments.find_by_reference(call.connection, call.terminal.dealer_id, asked.reference)
         assert first is not None
         return _again(call, asked, first, fingerprint)
-    if verdict.account is None or verdict.credited is None:
+    if verdict.account is None or verdict.limits is None or verdict.conversion is None:
         return PaymentRegistration(verdict.result)
     # Nothing below this line refuses.
-    _post(call, asked, payment_id, verdict.account.ledger_account, verdict.credited)
+    _post(call, asked, payment_id, verdict.account, verdict.conversion.credited)
+    limits.count(call.connection, verdict.limits, asked.amount, dealers.business_day(call.terminal, call.now))
     return PaymentRegistration(
         verdict.result,
         payment_id=payment_id,
         registered_at=call.now,
-        credited=verdict.credited,
+        credited=verdict.conversion.credited,
+        rate=verdict.conversion.rate,
         receipt_lines=_receipt(call, asked, payment_id, call.now),
+    )
+
+
+def _promised_rate(call: Call, asked: RegisterPayment, fingerprint: bytes) -> Decimal | None:
+    if asked.validation_id is None:
+        return None
+    return payments.promised_rate(
+        call.connection,
+        asked.validation_id,
+        dealer_id=call.terminal.dealer_id,
+        fingerprint=fingerprint,
+        now=call.now,
     )
 
 
@@ -78,6 +94,9 @@ def _again(call: Call, asked: RegisterPayment, first: Payment, fingerprint: byte
         return PaymentRegistration(ResultCode.REFERENCE_CONFLICT)
     if first.disposition is Disposition.DECLINED:
         return PaymentRegistration(first.result, replayed=True)
+    if first.cancelled_at is not None:
+        # Not "OK": the caller would keep the payer's money for a payment that no longer stands.
+        return PaymentRegistration(ResultCode.ALREADY_CANCELLED, replayed=True, payment_id=first.id)
     return PaymentRegistration(
         first.result,
         replayed=True,
@@ -92,15 +111,16 @@ def _again(call: Call, asked: RegisterPayment, first: Payment, fingerprint: byte
 def _fields(
     call: Call, asked: RegisterPayment, payment_id: str, verdict: Payable, fingerprint: bytes
 ) -> dict[str, object]:
-    credited = verdict.credited
+    conversion = verdict.conversion
     return {
         "id": payment_id,
         "dealer_id": call.terminal.dealer_id,
         "terminal_id": call.terminal.id,
         "reference": asked.reference,
-        "disposition": Disposition.DECLINED if credited is None else Disposition.REGISTERED,
+        "disposition": Disposition.DECLINED if conversion is None else Disposition.REGISTERED,
         "result": verdict.result,
         "decided_at": call.now,
+        "business_on": dealers.business_day(call.terminal, call.now),
         "exchange_id": call.exchange_id,
         "fingerprint": fingerprint,
         "payer_kind": asked.payer.kind,
@@ -108,9 +128,9 @@ def _fields(
         "account_id": verdict.account and verdict.account.id,
         "amount_minor": asked.amount.minor,
         "currency": asked.amount.currency,
-        "credited_minor": credited and credited.minor,
-        "credited_currency": credited and credited.currency,
-        "rate": None,
+        "credited_minor": conversion and conversion.credited.minor,
+        "credited_currency": conversion and conversion.credited.currency,
+        "rate": conversion and conversion.rate,
         "fee_minor": asked.fee and asked.fee.minor,
         "fee_currency": asked.fee and asked.fee.currency,
         "paid_at": asked.paid_at,
@@ -122,16 +142,25 @@ def _fields(
     }
 
 
-def _post(call: Call, asked: RegisterPayment, payment_id: str, customer: LedgerAccount, credited: Money) -> None:
+def _post(call: Call, asked: RegisterPayment, payment_id: str, account: Account, credited: Money) -> None:
+    """Book the payment; a second currency is entered and left through the operator's own position in both."""
     dealer = dealers.ledger_account(call.connection, call.terminal, asked.amount.currency)
-    ledger.post(
+    entries = [Entry(dealer, -asked.amount), Entry(account.ledger_account, credited)]
+    if credited.currency != asked.amount.currency:
+        for amount in (asked.amount, -credited):
+            position = ledger.open_account(call.connection, LedgerAccountKind.CONVERSION, "", amount.currency)
+            entries.append(Entry(position, amount))
+    moved = ledger.post(
         call.connection,
         TransactionKind.PAYMENT,
-        [Entry(dealer, -asked.amount), Entry(customer, credited)],
+        entries,
         occurred_at=call.now,
         business_on=dealers.business_day(call.terminal, call.now),
         payment_id=payment_id,
     )
+    if account.service_status is ServiceStatus.SUSPENDED:
+        balance = moved[account.ledger_account.id]
+        customers.follow_balance(call.connection, account, balance, payment_id, call.now)
 
 
 def _receipt(call: Call, asked: RegisterPayment, payment_id: str, registered_at: datetime) -> tuple[str, ...]:

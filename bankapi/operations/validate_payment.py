@@ -5,18 +5,16 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
-from ulid import ULID
-
-from bankapi.billing import customers, limits, payments
+from bankapi.billing import customers, payments
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey, ServiceStatus
-from bankapi.billing.tables import validations
 from bankapi.operations.call import Call
+from bankapi.operations.checked_payer import checked_payer
 from bankapi.operations.payable import payable
 from bankapi.refusals import ResultCode
 
 VALIDATION_LIFE: Final = timedelta(minutes=10)
-"""How long the figures of a validation stand; a registration checks everything again anyway."""
+"""How long the rate of a validation is promised; everything else is checked again at registration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,32 +43,32 @@ class PaymentValidation:
 
 def validate_payment(call: Call, asked: ValidatePayment) -> PaymentValidation:
     """Answer without booking anything. The name is masked unless the dealer's agreement says otherwise."""
-    verdict = payable(call, asked.payer, asked.amount)
-    validation_id = str(ULID())
-    valid_until = call.now + VALIDATION_LIFE
-    call.connection.execute(
-        validations.insert(),
-        {
-            "id": validation_id,
-            "terminal_id": call.terminal.id,
-            "fingerprint": payments.fingerprint(asked.payer, asked.amount),
-            "result": verdict.result,
-            "validated_at": call.now,
-            "valid_until": valid_until,
-        },
-    )
-    if verdict.account is None:
-        return PaymentValidation(verdict.result)
-    account = verdict.account
+    account = checked_payer(call, asked.payer)
+    if isinstance(account, ResultCode):
+        return PaymentValidation(account)
+    verdict = payable(call, asked.payer, account, asked.amount)
+    name = account.customer_name
     known = PaymentValidation(
         verdict.result,
-        payer_name=account.customer_name
-        if call.terminal.names_unmasked
-        else customers.masked_name(account.customer_name),
+        payer_name=name if call.terminal.names_unmasked else customers.masked_name(name),
         service_status=account.service_status,
-        amount_min=limits.amount_min(account.currency),
-        amount_max=limits.amount_max(account.currency),
+        amount_min=None if verdict.limits is None else verdict.limits.amount_min,
+        amount_max=None if verdict.limits is None else verdict.limits.amount_max,
     )
-    if verdict.credited is None:
+    if verdict.conversion is None:
         return known
-    return replace(known, validation_id=validation_id, valid_until=valid_until, credited=verdict.credited)
+    valid_until = call.now + VALIDATION_LIFE
+    validation_id = payments.record_validation(
+        call.connection,
+        dealer_id=call.terminal.dealer_id,
+        fingerprint=payments.fingerprint(asked.payer, asked.amount),
+        rate=verdict.conversion.rate,
+        valid_until=valid_until,
+    )
+    return replace(
+        known,
+        validation_id=validation_id,
+        valid_until=valid_until,
+        credited=verdict.conversion.credited,
+        rate=verdict.conversion.rate,
+    )

@@ -11,6 +11,7 @@ import pytest
 from ulid import ULID
 
 from bankapi.billing import customers, dealers, ledger, terminals
+from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
 from bankapi.billing.terminals import Scheme, Terminal
@@ -78,14 +79,26 @@ def with_accounts(books: Books) -> None:
             ("SHOP", Scheme.DEBIT_ADJUSTMENT, ("TILL-1",)),
         ):
             dealer_id = terminals.add_dealer(
-                connection, name=dealer, scheme=scheme, time_zone="Europe/Moscow", language="en"
+                connection,
+                name=dealer,
+                scheme=scheme,
+                time_zone="Europe/Moscow",
+                language="en",
+                currencies=("RUB", "EUR"),
             )
             for name in names:
                 terminals.add_terminal(connection, dealer_id=dealer_id, name=name)
                 terminal = terminals.find_terminal(connection, name)
                 assert terminal is not None
                 books.terminals[name] = terminal
-        dealers.deposit(connection, dealer="SHOP", amount=rub("500"), now=books.now, business_on=books.now.date())
+        dealers.pay_in(
+            connection,
+            TransactionKind.DEPOSIT,
+            dealer="SHOP",
+            amount=rub("500"),
+            now=books.now,
+            business_on=books.now.date(),
+        )
         for number, status, opening in (
             (1, ServiceStatus.ACTIVE, 0),
             (2, ServiceStatus.SUSPENDED, -10_000),
