@@ -45,9 +45,9 @@ NS = {"soap": SOAP, "wsse": WSSE, "wsu": WSU, "ds": DS, "ec": EXC}
 PING = '<b:PingRequest xmlns:b="urn:bankapi:v1"/>'
 PAYMENT = (
     '<b:RegisterPaymentRequest xmlns:b="urn:bankapi:v1"><b:Language>ru</b:Language>'
-    '<b:Reference>20261123-000000042</b:Reference><b:Payer><b:Msisdn>79160000001</b:Msisdn></b:Payer><b:Amount currency="RUB">150.00</b:Amount>'
-    "<b:PaidAt>2026-11-23T09:00:00Z</b:PaidAt><b:CardBin>22001234</b:CardBin><b:Rrn>632812345678</b:Rrn>"
-    "<b:AuthorizationCode>A1B2C3</b:AuthorizationCode></b:RegisterPaymentRequest>"
+    "<b:Reference>20261123-000000042</b:Reference><b:Payer><b:Msisdn>79160000001</b:Msisdn></b:Payer>"
+    '<b:Amount currency="RUB">150.00</b:Amount><b:PaidAt>2026-11-23T09:00:00Z</b:PaidAt><b:CardBin>22001234</b:CardBin>'
+    "<b:Rrn>632812345678</b:Rrn><b:AuthorizationCode>A1B2C3</b:AuthorizationCode></b:RegisterPaymentRequest>"
 )
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey

@@ -19,7 +19,7 @@ from tests.unit.wsse.checking import nobody, parse, second_opinion, verify_tree
 from tests.unit.wsse.conftest import NOW, Keys
 
 SEED = 20261123
-STRUCTURAL_MUTANTS = 1_000
+STRUCTURAL_MUTANTS = 2_000
 """Of each style. `test_..._at_length` runs more of them."""
 
 

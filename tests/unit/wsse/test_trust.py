@@ -9,7 +9,7 @@ from bankapi.refusals import Refusal, Rule
 from bankapi.wsse import trust as trust_module
 from bankapi.wsse.profile import PROFILE_V1
 from bankapi.wsse.trust import TrustAnchors, fingerprint, subject_key_identifier
-from tests.unit.wsse.conftest import NOW, Keys
+from tests.unit.wsse.conftest import NOW, Keys, special
 
 
 def test_the_fingerprint_is_sha256_over_der(keys: Keys) -> None:
@@ -30,22 +30,10 @@ def test_validity_is_asked_every_time_although_the_rest_is_remembered(keys: Keys
 
 
 def test_a_certificate_does_not_outlive_its_ca(keys: Keys) -> None:
-    certificate = keys.authority.issue(
-        keys.rsa.certificate.subject,
-        keys.rsa.key.public_key(),  # type: ignore[arg-type]
-        trust_purpose(),
-        NOW,
-        life=timedelta(days=36500),
-    )
+    certificate = special(keys.authority, keys.rsa.key, end=36500)
     with pytest.raises(Refusal) as refused:
         keys.trust.check(certificate, profile=PROFILE_V1, now=NOW + timedelta(days=3700))
     assert refused.value.rule is Rule.WSSE_CERTIFICATE_VALIDITY
-
-
-def trust_purpose():  # type: ignore[no-untyped-def]
-    from bankapi.cli.authority import Purpose
-
-    return Purpose.TERMINAL
 
 
 def test_strangers_are_never_remembered_and_friends_only_so_many(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
