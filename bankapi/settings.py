@@ -35,6 +35,8 @@ class GatewaySettings:
     """From the accepted connection to the end of the TLS handshake."""
     request_deadline_s: float = 10.0
     """From a request's first byte to its last, and the same again for taking the answer."""
+    patience_s: float = 5.0
+    """How long a request may wait for its turn before it is refused as OVERLOADED."""
     graceful_stop_s: int = 30
 
 
@@ -122,7 +124,15 @@ def _section(section: str, given: Mapping[str, str]) -> Any:
 
 def _check(settings: Settings) -> None:
     gateway = settings.gateway
-    for name in ("workers", "threads", "keepalive_s", "handshake_deadline_s", "request_deadline_s", "graceful_stop_s"):
+    for name in (
+        "workers",
+        "threads",
+        "keepalive_s",
+        "handshake_deadline_s",
+        "request_deadline_s",
+        "patience_s",
+        "graceful_stop_s",
+    ):
         if getattr(gateway, name) <= 0:
             raise SettingsError(f"{name} in [gateway] must be positive")
     if not 0 <= gateway.port <= 65535:

@@ -12,6 +12,7 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -141,6 +142,12 @@ class Inbox:
             self._chunks_bytes += size
 
 
+def waited_s(environ: Mapping[str, object]) -> float:
+    """How long this request has waited for a thread: its client may have given up by now."""
+    connection = environ.get("gunicorn.socket")
+    return time.monotonic() - connection.queued_at if isinstance(connection, AnsweringSocket) else 0.0
+
+
 class NothingMore:
     """What a parser reads after a received request: there is nothing, and waiting will not bring it."""
 
@@ -154,6 +161,8 @@ class AnsweringSocket(ssl.SSLSocket):
     A head and a short body also leave as one TLS record instead of two.
     """
 
+    queued_at: float = 0.0
+    """When the request being answered began to wait for a thread, on the monotonic clock."""
     _outbox: bytearray | None = None
 
     def send(self, data: Any, flags: int = 0) -> int:
@@ -178,6 +187,7 @@ class Connection(TConn):  # type: ignore[misc]
 
     sock: Any
     keep_alive: object = False
+    queued_at: float = 0.0
 
     def __init__(
         self, cfg: Any, sock: socket.socket, client: Any, server: Any, terms: ServerTerms, deadlines: Deadlines

@@ -24,11 +24,12 @@ from bankapi.clock import Clock
 from bankapi.contract.application import Contract, card_bin, exchange_header, requested_language
 from bankapi.evidence import exchanges
 from bankapi.evidence.exchanges import Exchange, SignedRequest
-from bankapi.gateway import admission, envelope, faults, tls
+from bankapi.gateway import admission, deadlines, envelope, faults, tls
 from bankapi.gateway.conformity import Conformity
+from bankapi.gateway.journal import where
 from bankapi.languages import choosing
 from bankapi.operations.call import Call
-from bankapi.refusals import Refusal, Rule
+from bankapi.refusals import Failure, FaultCode, Refusal, Rule
 from bankapi.storage.engine import Store
 from bankapi.wsse import signing, verification
 from bankapi.wsse.profile import SecurityProfile
@@ -50,6 +51,8 @@ class Gateway:
     identity: SigningIdentity
     store: Store
     clock: Clock
+    patience_s: float
+    """A request that waited longer for its turn is refused as OVERLOADED: better a quick no than a late yes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,8 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
         progress.tls_fingerprint = peer.fingerprint
         received = envelope.receive(environ)
         progress.request = received.body
+        if deadlines.waited_s(environ) > gateway.patience_s:
+            raise Failure(FaultCode.OVERLOADED)
         parsed = envelope.parse(received)
         if parsed.operation in gateway.contract.operations:  # the caller's name reaches no journal
             progress.operation = parsed.operation
@@ -133,8 +138,11 @@ def _refuse(gateway: Gateway, progress: _Progress, error: Exception) -> SignedAn
             "fault": str(cause.code),
             "operation": progress.operation,
             "tls_fingerprint": progress.tls_fingerprint and progress.tls_fingerprint.hex(),
+            "where": None if isinstance(error, Refusal | Failure) else where(error),
         },
     )
+    if isinstance(error, Failure):
+        return SignedAnswer(signed, is_fault=True)  # nothing was verified, and the database may be what is slow
     if isinstance(error, Refusal) and error.rule in (Rule.WSSE_REPLAY, Rule.CARD_NUMBER):
         progress.verified = None  # a replayed signature is kept already; a card number is never kept
     evidence = _evidence(gateway, progress, signed, str(cause.code), rule=cause.rule)

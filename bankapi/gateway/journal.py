@@ -5,7 +5,9 @@ Exceptions are named, never printed with their text or traceback: both may quote
 
 import json
 import logging
+import traceback
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 FIELDS: Final = (
@@ -32,7 +34,14 @@ class JSONLines(logging.Formatter):
         line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info and record.exc_info[0] is not None:
             line["failure"] = record.exc_info[0].__name__
+            line["where"] = where(record.exc_info[1]) if record.exc_info[1] else ""
         return json.dumps(line, ensure_ascii=False)
+
+
+def where(error: BaseException) -> str:
+    """The innermost lines of code an exception came through: places only, no values and no message."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
 
 
 def configure(level: int = logging.INFO) -> None:
@@ -40,3 +49,4 @@ def configure(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JSONLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("spyne").setLevel(logging.WARNING)

@@ -15,6 +15,7 @@ from wsgiref.types import WSGIApplication
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
+from gunicorn.glogging import Logger
 
 from bankapi.gateway.deadlines import Deadlines
 from bankapi.gateway.tls import ServerTerms
@@ -149,6 +150,7 @@ class _Server(BaseApplication):  # type: ignore[misc]
             "accesslog": None,
             "errorlog": "-",
             "loglevel": "info",
+            "logger_class": _OurLogs,
         }
         for name, value in settings.items():
             self.cfg.set(name, value)
@@ -160,6 +162,15 @@ class _Server(BaseApplication):  # type: ignore[misc]
         os.write(self._booted, b".")
         # The arbiter sleeps until a signal: this one costs it a look for dead children, and there are none.
         os.kill(worker.ppid, signal.SIGCHLD)
+
+
+class _OurLogs(Logger):  # type: ignore[misc]
+    """gunicorn's messages in the log of this process, with all others."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        self.error_log.handlers.clear()
+        self.error_log.propagate = True
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]

@@ -90,6 +90,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         for conn in [conn for conn in self.waiting if conn.is_late(now)]:
             self._drop(conn)
 
+    def enqueue_req(self, conn: Connection) -> None:
+        conn.queued_at = time.monotonic()
+        super().enqueue_req(conn)
+
     def _wait(self, conn: Connection) -> None:
         if conn.is_late(time.monotonic()):  # A client that drips is often not here when all are looked at.
             self._drop(conn)
@@ -141,6 +145,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             if conn.stage is not Stage.ANSWER:
                 if not conn.receive():
                     return WAIT
+                conn.sock.queued_at = conn.queued_at
                 conn.begin_answer(keep_alive=super().handle(conn))
             return conn.keep_alive if conn.answer() else WAIT
         except ParseException as error:

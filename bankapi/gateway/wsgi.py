@@ -36,6 +36,7 @@ def create_gateway(settings: Settings) -> Gateway:
         ),
         store=Store(settings.database_url),
         clock=clock.utc_now,
+        patience_s=settings.gateway.patience_s,
     )
 
 
