@@ -134,19 +134,20 @@ class _GroupCommit:
                 fcntl.flock(self._file, fcntl.LOCK_UN)
 
     def _run_and_commit(self, group: list[_Job[Any]]) -> None:
+        """One connection serves all groups; its transactions are begun and ended here, not by SQLAlchemy."""
         if self._connection is None:
             self._connection = self._engine.connect()
-        connection = self._connection
-        with connection.begin():
-            savepoints = driver(connection)
-            for job in group:
-                savepoints.execute("SAVEPOINT request")
-                try:
-                    job.run(connection)
-                except Exception as error:
-                    job.error = error
-                    savepoints.execute("ROLLBACK TO request")
-                savepoints.execute("RELEASE request")
+        database = driver(self._connection)
+        database.execute("BEGIN IMMEDIATE")
+        for job in group:
+            database.execute("SAVEPOINT request")
+            try:
+                job.run(self._connection)
+            except Exception as error:
+                job.error = error
+                database.execute("ROLLBACK TO request")
+            database.execute("RELEASE request")
+        database.execute("COMMIT")
 
     def _disconnect(self) -> None:
         if self._connection is not None:
@@ -176,7 +177,7 @@ def _engine(url: str) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        write = connection.get_execution_options().get(_WRITE, False)
-        driver(connection).execute("BEGIN IMMEDIATE" if write else "BEGIN")
+        if not connection.get_execution_options().get(_WRITE, False):
+            driver(connection).execute("BEGIN")
 
     return engine
