@@ -42,8 +42,8 @@ def signed_elements(frame: SecurityFrame, certificate: x509.Certificate, now: da
         raise Refusal(Rule.WSSE_SIGNATURE_INVALID, type(error).__name__) from error
     signed = tuple(result.signed_xml for result in results)
     for element, target in zip(signed, frame.targets, strict=True):
-        assert element is not None, "an element's canonical bytes parse"
-        assert element.tag == target.tag, "signxml digested the element it was given"
+        if element is None or element.tag != target.tag:
+            raise Refusal(Rule.WSSE_REFERENCE_TARGET, "signxml digested another element than it was given")
         _refuse_unbound_prefix(element)
     return signed
 

@@ -123,8 +123,8 @@ def _copy(envelope: Any, chance: random.Random) -> None:
         for element in node.iter(etree.Element):
             for name in [n for n in element.attrib if n.endswith("Id")]:
                 element.set(name, f"new{chance.randrange(1000)}")
-    if chance.random() < 0.5 and len(node):
-        node[0].text = "EVIL"
+    if chance.random() < 0.5:
+        chance.choice(list(node.iter(etree.Element))).text = "EVIL"
     target.insert(chance.randint(0, len(target)), node)
 
 

@@ -285,6 +285,10 @@ def test_hostile_sizes_are_refused_without_cryptography(changes: dict[str, Any],
     envelope = etree.fromstring(raw, etree.XMLParser(huge_tree=False))
     for value in envelope.iter("{*}SignatureValue", "{*}DigestValue"):
         value.text = b64encode(bytes(32)).decode()
+    assert min(_seconds(envelope, rule, keys) for _ in range(3)) < 0.05
+
+
+def _seconds(envelope: Any, rule: Rule, keys: Keys) -> float:
     started = time.process_time()
     assert rule_of_tree(envelope, keys) is rule
-    assert time.process_time() - started < 0.05
+    return time.process_time() - started

@@ -5,9 +5,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+import xmlsec
 from lxml import etree
 
+from bankapi.cli.authority import key_pem
 from bankapi.refusals import Refusal, Rule
+from bankapi.wsse import signatures
 from bankapi.wsse.trust import CertificateReference, CertificateReferenceKind
 from bankapi.wsse.verification import VerifiedEnvelope, replay_key
 from tests import messages
@@ -118,6 +121,36 @@ def test_a_prefix_list_is_split_on_any_white_space(prefixes: str, keys: Keys) ->
         covered=(Covered("timestamp", prefixes=prefixes), Covered("body", prefixes=prefixes)),
     )
     assert rule_of(sign(draft, keys.rsa), keys) is None
+
+
+def test_a_default_namespace_in_a_prefix_list_is_refused_and_not_misread(keys: Keys) -> None:
+    """A limit: lxml knows no `#default`. Where the envelope has a default namespace, the digests differ; elsewhere
+    `#default` says nothing, and the message is accepted. xmlsec signs here: it does know it.
+    """
+    for default, rule in ((' xmlns="urn:default"', Rule.WSSE_SIGNATURE_INVALID), ("", None)):
+        draft = minimal(
+            now=NOW,
+            envelope_attributes=default,
+            c14n_prefixes="#default",
+            covered=(Covered("timestamp", prefixes="#default"), Covered("body", prefixes="#default")),
+        )
+        envelope = etree.fromstring(messages.document(draft, keys.rsa))
+        context = xmlsec.SignatureContext()
+        context.key = xmlsec.Key.from_memory(key_pem(keys.rsa.key), xmlsec.KeyFormat.PEM, None)
+        for path in ("//soap:Body", "//wsu:Timestamp"):
+            context.register_id(one(envelope, path), "Id", messages.WSU)
+        context.sign(one(envelope, "//ds:Signature"))
+        assert rule_of(etree.tostring(envelope), keys) is rule
+
+
+def test_a_signxml_that_resolves_references_otherwise_verifies_nothing(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Our one hook into signxml fails closed: without it, no reference resolves."""
+    raw = sign(minimal(now=NOW), keys.rsa)
+    assert rule_of(raw, keys) is None
+    monkeypatch.delattr(signatures._Verifier, "_resolve_reference")
+    assert rule_of(raw, keys) is Rule.WSSE_SIGNATURE_INVALID
 
 
 def test_a_prefix_in_a_value_is_accepted_when_it_is_signed(keys: Keys) -> None:
