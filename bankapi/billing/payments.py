@@ -66,14 +66,14 @@ _BY_REFERENCE: Final = _SELECT.where(
     payments.c.dealer_id == bindparam("dealer_id"), payments.c.reference == bindparam("reference")
 )
 _BY_ID: Final = _SELECT.where(payments.c.dealer_id == bindparam("dealer_id"), payments.c.id == bindparam("payment_id"))
+# RETURNING tells whether the row is ours: psycopg forgets how many rows an INSERT wrote.
 _INSERT: Final = {
-    "sqlite": sqlite.insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]),
-    "postgresql": postgresql.insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]),
+    dialect: insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]).returning(payments.c.id)
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
-
 _CANCEL: Final = {
-    "sqlite": sqlite.insert(cancellations).on_conflict_do_nothing(index_elements=["payment_id"]),
-    "postgresql": postgresql.insert(cancellations).on_conflict_do_nothing(index_elements=["payment_id"]),
+    dialect: insert(cancellations).on_conflict_do_nothing(index_elements=["payment_id"]).returning(cancellations.c.id)
+    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 _PROMISED: Final = select(validations.c.rate).where(
     validations.c.id == bindparam("validation_id"),
@@ -100,7 +100,7 @@ def new_id() -> str:
 
 def record(connection: Connection, fields: dict[str, Any]) -> bool:
     """Settle a reference. False when it is settled already (after waiting for whoever is just doing it)."""
-    return connection.execute(_INSERT[connection.dialect.name], fields).rowcount == 1
+    return connection.execute(_INSERT[connection.dialect.name], fields).first() is not None
 
 
 def record_cancellation(
@@ -121,7 +121,7 @@ def record_cancellation(
         "cancelled_at": cancelled_at,
         "exchange_id": exchange_id,
     }
-    return connection.execute(_CANCEL[connection.dialect.name], row).rowcount == 1
+    return connection.execute(_CANCEL[connection.dialect.name], row).first() is not None
 
 
 def record_validation(
