@@ -19,6 +19,7 @@ from bankapi.evidence import tables as _evidence  # noqa: F401
 from bankapi.operations.call import Call
 from bankapi.storage import schema
 from bankapi.storage.engine import Store
+from tests.postgres import postgres  # noqa: F401
 
 T = TypeVar("T")
 START = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
@@ -59,10 +60,23 @@ class Books:
             assert ledger.balances_that_differ(connection) == []
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with all tables, once of each kind."""
+    if request.param == "sqlite":
+        url = f"sqlite:///{tmp_path / 'books.db'}"
+        store = Store(url)
+        schema.create(store)
+        store.close()
+        yield url
+    else:
+        with request.getfixturevalue("postgres").database() as url:
+            yield url
+
+
 @pytest.fixture
-def books(tmp_path: Path) -> Iterator[Books]:
-    store = Store(f"sqlite:///{tmp_path / 'books.db'}")
-    schema.create(store)
+def books(database_url: str) -> Iterator[Books]:
+    store = Store(database_url)
     books = Books(store)
     with_accounts(books)
     yield books
