@@ -1,6 +1,7 @@
 """What holds for every stack. A stack's test module subclasses `Promises` and says how its client is started."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,12 @@ class Promises:
         with man_in_the_middle(stack.gateway.settings, "ATM-0002") as middle:
             run = stack.run("register", reference=stack.reference(), url=middle.url)
         assert run[0]["fault"]["Code"] == "SECURITY"
+
+    def test_equal_requests_of_one_second_are_no_replay(self, stack: Stack) -> None:
+        """RSA signatures are deterministic: what differs must be in what is signed."""
+        with ThreadPoolExecutor(4) as threads:
+            runs = list(threads.map(lambda _: stack.run("ping", "ping", reference="-"), range(4)))
+        assert [run.exit_code for run in runs] == [0] * 4
 
     def test_a_man_in_the_middle_who_changes_the_request_is_noticed_by_both_sides(self, stack: Stack) -> None:
         """The gateway's fault names the digest of what it received: to the client it is an answer to somebody else."""
