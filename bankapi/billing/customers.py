@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
 
-from sqlalchemy import BindParameter, Connection, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Select, bindparam, select, update
 
 from bankapi.billing import ledger
 from bankapi.billing.ledger import Entry, LedgerAccount, LedgerAccountKind, TransactionKind
@@ -56,6 +56,13 @@ _BY_ACCOUNT: Final = (
     .join_from(accounts, customers)
     .join(balances, balances.c.ledger_account_id == accounts.c.ledger_account_id)
 )
+
+
+def _locked(query: Select[Any]) -> Select[Any]:
+    """Status and balance as they stay until this transaction ends; the row's key is left to those who refer to it."""
+    return query.with_for_update(key_share=True, of=(accounts, balances))
+
+
 _VALUE: Final[BindParameter[str]] = bindparam("value")
 _FIND: Final = {
     PayerKind.MSISDN: _BY_ACCOUNT.join(subscriptions, subscriptions.c.account_id == accounts.c.id).where(
@@ -69,8 +76,9 @@ _FIND: Final = {
 }
 
 
-_OF_PAYMENT: Final = _BY_ACCOUNT.join(payments, payments.c.account_id == accounts.c.id).where(
-    payments.c.id == bindparam("payment_id")
+_LOCK: Final = {kind: _locked(find) for kind, find in _FIND.items()}
+_LOCK_OF_PAYMENT: Final = _locked(
+    _BY_ACCOUNT.join(payments, payments.c.account_id == accounts.c.id).where(payments.c.id == bindparam("payment_id"))
 )
 _LIFTED: Final = select(service_changes.c.id).where(
     service_changes.c.payment_id == bindparam("payment_id"),
@@ -81,6 +89,12 @@ _LIFTED: Final = select(service_changes.c.id).where(
 def find_account(connection: Connection, payer: PayerKey) -> Account | None:
     """The billing account a payer identifier leads to."""
     row = connection.execute(_FIND[payer.kind], {"value": payer.value}).first()
+    return None if row is None else _account(row)
+
+
+def lock_account(connection: Connection, payer: PayerKey) -> Account | None:
+    """As `find_account`; nobody else can change its status or move its balance until this transaction ends."""
+    row = connection.execute(_LOCK[payer.kind], {"value": payer.value}).first()
     return None if row is None else _account(row)
 
 
@@ -98,9 +112,9 @@ def _account(row: Any) -> Account:
     )
 
 
-def find_account_of_payment(connection: Connection, payment_id: str) -> Account:
-    """The billing account a registered payment was credited to."""
-    row = connection.execute(_OF_PAYMENT, {"payment_id": payment_id}).one()
+def lock_account_of_payment(connection: Connection, payment_id: str) -> Account:
+    """The billing account a registered payment was credited to, locked as by `lock_account`."""
+    row = connection.execute(_LOCK_OF_PAYMENT, {"payment_id": payment_id}).one()
     return _account(row)
 
 

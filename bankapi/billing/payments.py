@@ -71,10 +71,6 @@ _INSERT: Final = {
     dialect: insert(payments).on_conflict_do_nothing(index_elements=["dealer_id", "reference"]).returning(payments.c.id)
     for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
-_CANCEL: Final = {
-    dialect: insert(cancellations).on_conflict_do_nothing(index_elements=["payment_id"]).returning(cancellations.c.id)
-    for dialect, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
-}
 _PROMISED: Final = select(validations.c.rate).where(
     validations.c.id == bindparam("validation_id"),
     validations.c.dealer_id == bindparam("dealer_id"),
@@ -111,8 +107,8 @@ def record_cancellation(
     reason: str,
     cancelled_at: datetime,
     exchange_id: str,
-) -> bool:
-    """Cancel a registered payment. False when it is cancelled already (after waiting for whoever is just doing it)."""
+) -> None:
+    """Cancel a registered payment whose account is locked. IntegrityError when it is cancelled already."""
     row = {
         "id": new_id(),
         "payment_id": payment_id,
@@ -121,7 +117,7 @@ def record_cancellation(
         "cancelled_at": cancelled_at,
         "exchange_id": exchange_id,
     }
-    return connection.execute(_CANCEL[connection.dialect.name], row).first() is not None
+    connection.execute(cancellations.insert(), row)
 
 
 def record_validation(

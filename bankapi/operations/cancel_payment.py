@@ -74,23 +74,23 @@ def cancel_payment(call: Call, asked: CancelPayment) -> PaymentCancellation:
 def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancellation:
     if not dealers.may_cancel(call.terminal, payment.decided_at, call.now):
         return PaymentCancellation(ResultCode.CANCEL_WINDOW_CLOSED)
-    account = customers.find_account_of_payment(call.connection, payment.id)
-    balance = ledger.lock_balance(call.connection, account.ledger_account, account.currency)
-    if _funds_used(call, payment, balance, account):
+    account = customers.lock_account_of_payment(call.connection, payment.id)
+    # Somebody else's cancellation of it may have ended while this one waited for the account.
+    first = payments.find_by_id(call.connection, call.terminal.dealer_id, payment.id)
+    assert first is not None
+    if first.cancelled_at is not None:
+        return _cancelled(first, first.cancelled_at, replayed=True)
+    if _funds_used(call, payment, account):
         return PaymentCancellation(ResultCode.FUNDS_ALREADY_USED)
-    if not payments.record_cancellation(
+    # Nothing below this line refuses.
+    payments.record_cancellation(
         call.connection,
         payment_id=payment.id,
         terminal_id=call.terminal.id,
         reason=asked.reason,
         cancelled_at=call.now,
         exchange_id=call.exchange_id,
-    ):
-        first = payments.find_by_id(call.connection, call.terminal.dealer_id, payment.id)
-        assert first is not None
-        assert first.cancelled_at is not None
-        return _cancelled(first, first.cancelled_at, replayed=True)
-    # Nothing below this line refuses.
+    )
     moved = ledger.reverse(
         call.connection,
         payment.id,
@@ -109,11 +109,11 @@ def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancel
     return _cancelled(payment, call.now)
 
 
-def _funds_used(call: Call, payment: Payment, balance: Money, account: customers.Account) -> bool:
+def _funds_used(call: Call, payment: Payment, account: customers.Account) -> bool:
     """Whether taking the credit back would leave less than there was before it, and less than the credit limit."""
     assert payment.credited is not None
     before = ledger.balance_before(call.connection, payment.id, account.ledger_account)
-    return balance.minor - payment.credited.minor < min(before, -account.credit_limit.minor)
+    return account.balance.minor - payment.credited.minor < min(before, -account.credit_limit.minor)
 
 
 def _find(call: Call, asked: CancelPayment) -> Payment | None:

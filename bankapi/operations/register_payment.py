@@ -53,7 +53,7 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
     which of two is first; the other's verdict is thrown away.
     """
     fingerprint = payments.fingerprint(asked.payer, asked.amount)
-    account = customers.find_account(call.connection, asked.payer)
+    account = customers.lock_account(call.connection, asked.payer)
     verdict = payable(call, asked.payer, account, asked.amount, _promised_rate(call, asked, fingerprint))
     payment_id = payments.new_id()
     if not payments.record(call.connection, _fields(call, asked, payment_id, verdict, fingerprint)):
