@@ -110,12 +110,24 @@ def count(connection: Connection, held: Limits, amount: Money, business_on: date
     _add(connection, [(limit.scope, owner) for limit, owner in held.per_day], 1, amount, business_on)
 
 
+def scopes_counted(held: Limits) -> str:
+    """What a payment keeps about its being counted, for `give_back`."""
+    return ",".join(limit.scope for limit, _ in held.per_day)
+
+
 def give_back(
-    connection: Connection, *, terminal: str, dealer: str, account_number: str, amount: Money, business_on: date
+    connection: Connection,
+    counted: Iterable[str],
+    *,
+    terminal: str,
+    dealer: str,
+    account_number: str,
+    amount: Money,
+    business_on: date,
 ) -> None:
-    """Take a cancelled payment out of the day it was counted on, wherever that day is counted."""
-    owners = [(Scope.TERMINAL, terminal), (Scope.DEALER, dealer), (Scope.PAYER, account_number)]
-    _add(connection, owners, -1, -amount, business_on)
+    """Take a cancelled payment out of the day it was counted on: only where it was counted."""
+    owner = {Scope.TERMINAL: terminal, Scope.DEALER: dealer, Scope.PAYER: account_number}
+    _add(connection, [(Scope(scope), owner[Scope(scope)]) for scope in counted], -1, -amount, business_on)
 
 
 def set_limit(connection: Connection, limit: Limit) -> None:

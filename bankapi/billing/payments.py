@@ -6,7 +6,7 @@ fact that points at it.
 
 import hashlib
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final
@@ -47,6 +47,7 @@ class Payment:
     disposition: Disposition
     result: ResultCode
     decided_at: datetime
+    business_on: date
     fingerprint: bytes | None
     payer: str | None
     amount: Money | None
@@ -55,6 +56,8 @@ class Payment:
     cancelled_at: datetime | None
     terminal: str
     """The name of the terminal that sent it first."""
+    counted: tuple[str, ...]
+    """The scopes of the limits per day it was counted for."""
 
 
 _SELECT: Final = (
@@ -153,6 +156,7 @@ def _payment(row: Row[Any] | None) -> Payment | None:
         disposition=Disposition(row.disposition),
         result=ResultCode(row.result),
         decided_at=row.decided_at,
+        business_on=row.business_on,
         fingerprint=row.fingerprint,
         payer=row.payer_value,
         amount=_money(row.amount_minor, row.currency),
@@ -160,6 +164,7 @@ def _payment(row: Row[Any] | None) -> Payment | None:
         rate=row.rate,
         cancelled_at=row.cancelled_at,
         terminal=row.terminal,
+        counted=tuple(row.counted.split(",")) if row.counted else (),
     )
 
 

@@ -150,6 +150,8 @@ payments = Table(
     Column("card_last_four", String(4)),
     Column("rrn", String(12)),
     Column("authorization_code", String(6)),
+    # The scopes of the limits per day it was counted for, separated by commas.
+    Column("counted", String(32)),
     UniqueConstraint("dealer_id", "reference"),
     CheckConstraint("disposition IN ('REGISTERED', 'DECLINED', 'VOIDED')", name="disposition"),
     info=APPEND_ONLY,

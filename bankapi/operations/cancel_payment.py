@@ -91,19 +91,21 @@ def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancel
         cancelled_at=call.now,
         exchange_id=call.exchange_id,
     )
+    # Day totals before deposits, as a registration locks them: neither waits for what the other holds.
+    limits.give_back(
+        call.connection,
+        payment.counted,
+        terminal=payment.terminal,
+        dealer=call.terminal.dealer_name,
+        account_number=account.account_number,
+        amount=asked.amount,
+        business_on=payment.business_on,
+    )
     moved = ledger.reverse(
         call.connection,
         payment.id,
         occurred_at=call.now,
         business_on=dealers.business_day(call.terminal, call.now),
-    )
-    limits.give_back(
-        call.connection,
-        terminal=payment.terminal,
-        dealer=call.terminal.dealer_name,
-        account_number=account.account_number,
-        amount=asked.amount,
-        business_on=dealers.business_day(call.terminal, payment.decided_at),
     )
     customers.follow_balance(call.connection, account, moved[account.ledger_account.id], payment.id, call.now)
     return _cancelled(payment, call.now)

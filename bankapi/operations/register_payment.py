@@ -139,6 +139,7 @@ def _fields(
         "card_last_four": asked.card_last_four,
         "rrn": asked.rrn,
         "authorization_code": asked.authorization_code,
+        "counted": conversion and verdict.limits and limits.scopes_counted(verdict.limits),
     }
 
 
