@@ -28,6 +28,14 @@ _RACE_LOST: Final = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected (PostgreSQL, appendix A): run the transaction again."""
 
 _WRITE: Final = "bankapi_write"
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "foreign_keys=ON",
+    "busy_timeout=30000",
+    "recursive_triggers=ON",  # else INSERT OR REPLACE deletes a fact without asking the trigger that refuses it
+)
+_SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 class Store:
@@ -37,6 +45,8 @@ class Store:
         self.engine = _engine(url)
         is_sqlite = self.engine.dialect.name == "sqlite"
         self._group = _GroupCommit(self.engine) if is_sqlite else None
+        # A transaction of SQLite reads one snapshot by itself.
+        self._reading = self.engine if is_sqlite else self.engine.execution_options(**_SNAPSHOT)
 
     def write(self, work: Work[T]) -> T:
         """Run `work` in a transaction and commit it; the result is durable when this returns.
@@ -58,7 +68,7 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A read-only look at one consistent snapshot; nothing is committed."""
-        with self.engine.connect() as connection:
+        with self._reading.connect() as connection:
             yield connection
 
     def close(self) -> None:
@@ -172,7 +182,7 @@ def _engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def _configure(connection: Any, _: object) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves, below
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=30000"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
