@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Final
 
 from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from bankapi.billing.money import Money
 from bankapi.billing.tables import balances, billing_transactions, ledger_accounts, postings
@@ -76,6 +77,10 @@ _FIND: Final = select(ledger_accounts.c.id).where(
     ledger_accounts.c.owner == bindparam("owner"),
     ledger_accounts.c.currency == bindparam("currency"),
 )
+_OPEN: Final = {
+    dialect: insert_or_wait(ledger_accounts).on_conflict_do_nothing().returning(ledger_accounts.c.id)
+    for dialect, insert_or_wait in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
 _MOVE: Final = (
     update(balances)
     .where(balances.c.ledger_account_id == bindparam("ledger_account"))
@@ -120,9 +125,11 @@ def open_account(connection: Connection, kind: LedgerAccountKind, owner: str, cu
     key = {"kind": kind, "owner": owner, "currency": currency}
     found = connection.execute(_FIND, key).scalar()
     if found is None:
-        found = insert(connection, ledger_accounts.insert(), key)
-        if kind in _KEPT:
+        found = connection.execute(_OPEN[connection.dialect.name], key).scalar()
+        if found is not None and kind in _KEPT:
             connection.execute(balances.insert(), {"ledger_account_id": found, "balance_minor": 0})
+    if found is None:  # somebody else's first use of it was first
+        found = connection.execute(_FIND, key).scalar_one()
     return LedgerAccount(found, kind)
 
 
