@@ -167,8 +167,7 @@ def set_service_status(connection: Connection, account_number: str, status: Serv
 
 def masked_name(name: str) -> str:
     """A name a stranger may see: first name as its initial and stars, the others as initials (`I*** P.`)."""
-    given, *others = name.split()
-    return " ".join([f"{given[0]}***", *(f"{other[0]}." for other in others)])
+    return " ".join(f"{part[0]}." if place else f"{part[0]}***" for place, part in enumerate(name.split()))
 
 
 def add_customer(

@@ -10,7 +10,7 @@ from decimal import Decimal
 from bankapi.billing import dealers, limits, rates
 from bankapi.billing.customers import Account
 from bankapi.billing.limits import Limits
-from bankapi.billing.money import Money
+from bankapi.billing.money import MINOR_MAX, Money
 from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
 from bankapi.billing.rates import Conversion
 from bankapi.operations.call import Call
@@ -70,7 +70,7 @@ def _conversion(call: Call, account: Account, amount: Money, promised_rate: Deci
 def _amount_refusal(call: Call, held: Limits, conversion: Conversion, amount: Money) -> ResultCode | None:
     if amount < held.amount_min or conversion.credited.minor <= 0:
         return ResultCode.AMOUNT_TOO_SMALL
-    if held.amount_max < amount:
+    if held.amount_max < amount or conversion.credited.minor > MINOR_MAX:
         return ResultCode.AMOUNT_TOO_LARGE
     if limits.would_exceed(call.connection, held, amount, dealers.business_day(call.terminal, call.now)):
         return ResultCode.LIMIT_EXCEEDED
