@@ -63,6 +63,7 @@ def append(connection: Connection, exchange: Exchange) -> None:
         "signing_fingerprint": signed and signed.signing_fingerprint,
         "request_bytes": len(exchange.request),
         "request_digest": request_digest(exchange.request),
+        "answer_digest": hashlib.sha256(exchange.answer).digest(),
         "request": zlib.compress(exchange.request, _LEVEL) if signed else None,
         "answer": zlib.compress(exchange.answer, _LEVEL),
         "signed_created_at": signed and signed.created_at,

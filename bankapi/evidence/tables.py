@@ -1,6 +1,6 @@
 """Evidence: every exchange, as it was signed. Append-only by database trigger."""
 
-from sqlalchemy import Column, Integer, LargeBinary, String, Table, UniqueConstraint
+from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
 from bankapi.storage.append_only import APPEND_ONLY
 from bankapi.storage.columns import Instant, RowId, metadata
@@ -21,6 +21,7 @@ exchanges = Table(
     Column("signing_fingerprint", LargeBinary(32)),
     Column("request_bytes", Integer, nullable=False),
     Column("request_digest", LargeBinary(32), nullable=False),
+    Column("answer_digest", LargeBinary(32), nullable=False),
     # zlib (RFC 1950) of the bytes as received and as sent. An unverified request is kept by digest only: it
     # proves nothing about anybody, and it may hold what we must never store.
     Column("request", LargeBinary),
@@ -30,5 +31,45 @@ exchanges = Table(
     Column("signed_created_at", Instant),
     Column("replay_key", LargeBinary(32)),
     UniqueConstraint("signed_created_at", "replay_key"),
+    info=APPEND_ONLY,
+)
+
+# The tree over the exchanges (RFC 9162): leaf hashes, and the hashes of complete subtrees above them.
+tree_leaves = Table(
+    "tree_leaves",
+    metadata,
+    Column("leaf_index", RowId, primary_key=True, autoincrement=False),
+    Column("exchange_row_id", ForeignKey("exchanges.id"), nullable=False, unique=True),
+    Column("hash", LargeBinary(32), nullable=False),
+    info=APPEND_ONLY,
+)
+
+tree_nodes = Table(
+    "tree_nodes",
+    metadata,
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("position", RowId, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    info=APPEND_ONLY,
+)
+
+# Signed tree heads, as the notes that were given away.
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("tree_size", RowId, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("signed_at", Instant, nullable=False),
+    Column("note", Text, nullable=False),
+    info=APPEND_ONLY,
+)
+
+# Every certificate the gateway has ever signed with: what old answers and checkpoints are verified by.
+signing_certificates = Table(
+    "signing_certificates",
+    metadata,
+    Column("fingerprint", LargeBinary(32), primary_key=True),
+    Column("der", LargeBinary, nullable=False),
+    Column("used_from", Instant, nullable=False),
     info=APPEND_ONLY,
 )

@@ -256,7 +256,10 @@ def _check_structure(envelope: etree._Element) -> None:
     """Envelope, one Header, one Body, one element in it; no text between; nothing after (WS-I BP 1.1 R1011)."""
     if envelope.tag != names.ENVELOPE:
         raise Refusal(Rule.SOAP_NOT_AN_ENVELOPE)
-    if [child.tag for child in envelope] != [names.HEADER, names.BODY]:
+    parts = [child.tag for child in envelope]
+    if parts == [names.BODY]:
+        raise Refusal(Rule.WSSE_HEADER_MISSING)  # good SOAP, sent by a stack whose signing is not switched on
+    if parts != [names.HEADER, names.BODY]:
         raise Refusal(Rule.SOAP_STRUCTURE)
     header, body = envelope
     if len(body) != 1:

@@ -49,4 +49,5 @@ def configure(level: int = logging.INFO) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(JSONLines())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    logging.getLogger("spyne").setLevel(logging.WARNING)
+    for chatty in ("spyne", "signxml"):  # signxml's debug messages quote what was signed
+        logging.getLogger(chatty).setLevel(max(level, logging.WARNING))

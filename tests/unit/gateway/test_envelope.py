@@ -282,7 +282,7 @@ def test_hostile_sizes_cost_milliseconds(raw: bytes) -> None:
         (b"<a/>", Rule.SOAP_NOT_AN_ENVELOPE),
         (soap().replace(SOAP.encode(), b"http://www.w3.org/2003/05/soap-envelope"), Rule.SOAP_NOT_AN_ENVELOPE),
         (f'<s:Envelope xmlns:s="{SOAP}"/>'.encode(), Rule.SOAP_STRUCTURE),
-        (f'<s:Envelope xmlns:s="{SOAP}"><s:Body>{PING}</s:Body></s:Envelope>'.encode(), Rule.SOAP_STRUCTURE),
+        (f'<s:Envelope xmlns:s="{SOAP}"><s:Body>{PING}</s:Body></s:Envelope>'.encode(), Rule.WSSE_HEADER_MISSING),
         (soap().replace(b"</s:Header>", b"</s:Header><s:Header/>"), Rule.SOAP_STRUCTURE),
         (soap().replace(b"</s:Body>", b"</s:Body><s:Body/>"), Rule.SOAP_STRUCTURE),
         (soap().replace(b"</s:Body>", b"</s:Body><x/>"), Rule.SOAP_STRUCTURE),
