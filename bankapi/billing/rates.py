@@ -10,6 +10,9 @@ from sqlalchemy import Connection, bindparam, select
 from bankapi.billing.money import Money, exponent
 from bankapi.billing.tables import rates
 
+DECIMALS_MAX: Final = 12
+"""What both databases keep and the contract can show: any more would be rounded by one of them alone."""
+
 
 @dataclass(frozen=True, slots=True)
 class Conversion:
@@ -44,5 +47,7 @@ def add_rate(connection: Connection, base: str, quote: str, rate: Decimal, valid
     """Set a rate from an instant on. Rates are facts: a wrong one is followed by a right one."""
     if rate <= 0 or base == quote:
         raise ValueError("a rate is positive and between two currencies")
+    if rate != round(rate, DECIMALS_MAX):
+        raise ValueError(f"a rate has at most {DECIMALS_MAX} decimals")
     row = {"base": base, "quote": quote, "rate": rate, "valid_from": valid_from}
     connection.execute(rates.insert(), row)

@@ -50,7 +50,7 @@ def validate_payment(call: Call, asked: ValidatePayment) -> PaymentValidation:
     name = account.customer_name
     known = PaymentValidation(
         verdict.result,
-        payer_name=name if call.terminal.names_unmasked else customers.masked_name(name),
+        payer_name=(name if call.terminal.names_unmasked else customers.masked_name(name)) or None,
         service_status=account.service_status,
         amount_min=None if verdict.limits is None else verdict.limits.amount_min,
         amount_max=None if verdict.limits is None else verdict.limits.amount_max,
