@@ -1,40 +1,182 @@
-"""What every code of the contract means, in the words the XSD publishes to a bank's developer.
+"""What every code of the contract means, in the words that the XSD, the WSDL and README.md give a bank's developer.
 
-A test proves that no code of `bankapi.refusals`, `operations` or `billing` is left without words.
+A test proves that no code of `bankapi.refusals`, `operations` or `billing` is left without words, and that each
+operation is said to answer what its code can answer.
 """
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Final
 
+from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.payers import ServiceStatus
+from bankapi.operations.cancel_payment import CancelReason
 from bankapi.operations.get_payment_status import PaymentState
 from bankapi.operations.ping import ServiceState
 from bankapi.refusals import FaultCode, ResultCode, Retry
 
-RESULT_CODES: Final = {
-    ResultCode.OK: "Done as asked.",
-    ResultCode.PAYER_NOT_FOUND: "No customer has this number.",
-    ResultCode.PAYER_BLOCKED: "Payments for this customer are blocked for now.",
-    ResultCode.SERVICE_TERMINATED: "The customer's service contract has ended; nothing can be paid under this number.",
-    ResultCode.AMOUNT_TOO_SMALL: "The amount is below the minimum.",
-    ResultCode.AMOUNT_TOO_LARGE: "The amount is above the maximum.",
-    ResultCode.LIMIT_EXCEEDED: "A daily limit of the terminal, the dealer or the payer would be exceeded.",
-    ResultCode.CURRENCY_NOT_ACCEPTED: "Payments in this currency are not accepted from this dealer.",
-    ResultCode.DEALER_FUNDS_INSUFFICIENT: "The dealer's deposit does not cover the payment.",
-    ResultCode.REFERENCE_CONFLICT: "The reference was used for a payment with another payer, amount or currency.",
-    ResultCode.REFERENCE_VOIDED: "The reference was cancelled before it was registered; it can never be used.",
-    ResultCode.PAYMENT_NOT_FOUND: "The dealer has no such payment.",
-    ResultCode.ALREADY_CANCELLED: "The payment is cancelled already.",
-    ResultCode.CANCEL_WINDOW_CLOSED: "It is too late to cancel this payment.",
-    ResultCode.FUNDS_ALREADY_USED: "The customer has used the money; the payment cannot be cancelled.",
-    ResultCode.AMOUNT_MISMATCH: "The amount differs from the payment's.",
-    ResultCode.OPERATION_NOT_ALLOWED: "This terminal may not call this operation.",
-    ResultCode.TEMPORARILY_UNAVAILABLE: "Nothing was decided: repeat the same request under the same reference.",
+_MEANING_AND_ADVICE: Final = {
+    ResultCode.OK: (
+        "Done as asked.",
+        "Go on; after CancelPayment and GetPaymentStatus decide by Status.",
+    ),
+    ResultCode.PAYER_NOT_FOUND: (
+        "No customer has this number.",
+        "Have the payer check it; the right one is paid under a new reference.",
+    ),
+    ResultCode.PAYER_BLOCKED: (
+        "Payments for this customer are blocked for now.",
+        "Do not take the money, or return it; try later under a new reference.",
+    ),
+    ResultCode.SERVICE_TERMINATED: (
+        "The customer's service contract has ended; nothing can be paid under this number.",
+        "Do not take the money, or return it. A debt that remains can be paid by AccountNumber, under a new reference.",
+    ),
+    ResultCode.AMOUNT_TOO_SMALL: (
+        "The amount is below the minimum.",
+        "Pay at least the MinimumAmount of ValidatePayment, under a new reference.",
+    ),
+    ResultCode.AMOUNT_TOO_LARGE: (
+        "The amount is above the maximum.",
+        "Pay at most the MaximumAmount of ValidatePayment, under a new reference.",
+    ),
+    ResultCode.LIMIT_EXCEEDED: (
+        "A daily limit of the terminal, the dealer or the payer would be exceeded; to a question also: this terminal "
+        "has asked for too many unknown payers in a short time.",
+        "Do not take the money, or return it; pay later under a new reference, or ask later.",
+    ),
+    ResultCode.CURRENCY_NOT_ACCEPTED: (
+        "Payments in this currency are not accepted from this dealer, or not for this customer's account.",
+        "Pay in another currency, under a new reference.",
+    ),
+    ResultCode.DEALER_FUNDS_INSUFFICIENT: (
+        "The dealer's deposit and overdraft do not cover the payment.",
+        "Pay into the deposit, then pay under a new reference.",
+    ),
+    ResultCode.REFERENCE_CONFLICT: (
+        "The reference was used for a payment with another payer, amount or currency, which stays as it was.",
+        "Find out which of the two was meant; another payment needs a new reference.",
+    ),
+    ResultCode.REFERENCE_VOIDED: (
+        "The reference was cancelled before it was registered; nothing is booked and it can never be used.",
+        "A payment that is still wanted needs a new reference.",
+    ),
+    ResultCode.PAYMENT_NOT_FOUND: (
+        "The dealer has no payment with this PaymentId.",
+        "Cancel by your Reference: that settles a payment that has not reached us, too.",
+    ),
+    ResultCode.ALREADY_CANCELLED: (
+        "This very payment was registered under the reference and then cancelled; it does not stand.",
+        "Do not count it as paid; a payment that is still wanted needs a new reference.",
+    ),
+    ResultCode.CANCEL_WINDOW_CLOSED: (
+        "It is too late to cancel this payment; it stands.",
+        "Do not return the money; ask the operator.",
+    ),
+    ResultCode.FUNDS_ALREADY_USED: (
+        "The customer has used the money; the payment stands.",
+        "Do not return the money; ask the operator.",
+    ),
+    ResultCode.AMOUNT_MISMATCH: (
+        "The amount or its currency differs from the payment's; nothing is cancelled.",
+        "Ask GetPaymentStatus for the amount, and make sure that it is the payment you mean.",
+    ),
+    ResultCode.OPERATION_NOT_ALLOWED: (
+        "This terminal may not call this operation; nothing was done or decided.",
+        "Ask the operator to allow it.",
+    ),
+    ResultCode.TEMPORARILY_UNAVAILABLE: (
+        "Nothing was decided.",
+        "Repeat the same request with the same reference, signed anew.",
+    ),
 }
+
+RESULT_CODES: Final = {code: " ".join(words) for code, words in _MEANING_AND_ADVICE.items()}
+
+_FIRST_ANSWER: Final = "the first answer again"
+_PAYABLE: Final = (
+    ResultCode.PAYER_NOT_FOUND,
+    ResultCode.PAYER_BLOCKED,
+    ResultCode.SERVICE_TERMINATED,
+    ResultCode.CURRENCY_NOT_ACCEPTED,
+    ResultCode.AMOUNT_TOO_SMALL,
+    ResultCode.AMOUNT_TOO_LARGE,
+    ResultCode.LIMIT_EXCEEDED,
+    ResultCode.DEALER_FUNDS_INSUFFICIENT,
+)
+_SHOWN: Final = (ResultCode.OPERATION_NOT_ALLOWED, ResultCode.LIMIT_EXCEEDED, ResultCode.PAYER_NOT_FOUND, ResultCode.OK)
+
+PRECEDENCE: Final[Mapping[str, Sequence[str]]] = {
+    "ValidatePayment": (
+        ResultCode.OPERATION_NOT_ALLOWED,
+        f"{ResultCode.LIMIT_EXCEEDED} (too many unknown payers)",
+        *_PAYABLE,
+        ResultCode.OK,
+    ),
+    "RegisterPayment": (
+        ResultCode.OPERATION_NOT_ALLOWED,
+        ResultCode.REFERENCE_VOIDED,
+        ResultCode.REFERENCE_CONFLICT,
+        ResultCode.ALREADY_CANCELLED,
+        f"{_FIRST_ANSWER} (known reference)",
+        *_PAYABLE,
+        ResultCode.OK,
+    ),
+    "CancelPayment": (
+        ResultCode.OPERATION_NOT_ALLOWED,
+        ResultCode.PAYMENT_NOT_FOUND,
+        f"{ResultCode.OK} (never seen, voided before or declined)",
+        ResultCode.AMOUNT_MISMATCH,
+        f"{_FIRST_ANSWER} (already cancelled)",
+        ResultCode.CANCEL_WINDOW_CLOSED,
+        ResultCode.FUNDS_ALREADY_USED,
+        ResultCode.OK,
+    ),
+    "GetPaymentStatus": (ResultCode.OPERATION_NOT_ALLOWED, ResultCode.OK),
+    "GetBalance": _SHOWN,
+    "GetMiniStatement": _SHOWN,
+    "Ping": (ResultCode.OK,),
+}
+"""Operation → what it can answer: the first that applies, so the order is a promise. Between the codes stand words."""
+
+_AT_ANY_TIME: Final = ResultCode.TEMPORARILY_UNAVAILABLE
+"""Has no place in the order: it says that nothing was decided. Ping says so by its Status."""
+
+
+def precedence_words(operation: str) -> str:
+    """The sentence for the documentation of an operation; empty when it refuses nothing."""
+    steps = PRECEDENCE[operation]
+    return f"Answers, the first that applies: {', '.join(steps)}." if len(steps) > 1 else ""
+
+
+@dataclass(frozen=True, slots=True)
+class ResultCodeWords:
+    """One line of the integrator's table."""
+
+    code: ResultCode
+    meaning: str
+    advice: str
+    retry: Retry
+    operations: tuple[str, ...]
+    """The operations that can answer with this code, in the order of the service."""
+
+
+def result_codes() -> Sequence[ResultCodeWords]:
+    """Every result code, in the order of the enumeration."""
+    return [ResultCodeWords(code, *_MEANING_AND_ADVICE[code], code.retry, _answering(code)) for code in ResultCode]
+
+
+def _answering(code: ResultCode) -> tuple[str, ...]:
+    # Whoever can be refused can be told to come back.
+    listed = ResultCode.OPERATION_NOT_ALLOWED if code is _AT_ANY_TIME else code
+    return tuple(operation for operation, steps in PRECEDENCE.items() if listed in steps)
+
 
 RETRIES: Final = {
     Retry.NO: "The answer is final; asking again changes nothing.",
     Retry.SAME_REFERENCE: "Nothing was decided: repeat the very same request with the same reference, signed anew.",
-    Retry.LATER: "This reference is settled; the same payment may succeed later under a new reference.",
+    Retry.LATER: "This reference is settled; the same payment may succeed later under a new reference. A question may "
+    "be asked again later.",
 }
 
 FAULT_CODES: Final = {
@@ -63,6 +205,23 @@ PAYMENT_STATES: Final = {
     PaymentState.CANCELLED: "The payment was booked and then cancelled.",
     PaymentState.VOIDED: "The reference was cancelled before it was registered; it can never be used.",
 }
+
+CANCEL_REASONS: Final = {
+    CancelReason.CUSTOMER_REQUEST: "The customer asked for it.",
+    CancelReason.TERMINAL_FAULT: "The terminal failed, for example to accept or to dispense money.",
+    CancelReason.TIMEOUT: "The answer to the registration was lost, and the money was returned.",
+    CancelReason.DUPLICATE: "The payment was sent twice, under two references.",
+    CancelReason.FRAUD_SUSPECTED: "The payment is suspected to be fraud.",
+    CancelReason.OTHER: "Any other reason.",
+}
+
+TRANSACTION_KINDS: Final = {
+    TransactionKind.PAYMENT: "A payment, from any dealer.",
+    TransactionKind.CANCELLATION: "A payment was cancelled.",
+    TransactionKind.CHARGE: "The customer used the service.",
+    TransactionKind.OPENING: "The balance that the account began with.",
+}
+"""What moves a customer's balance; DEPOSIT and SETTLEMENT move only a dealer's."""
 
 SERVICE_STATES: Final = {
     ServiceState.AVAILABLE: "Payments are being registered.",

@@ -5,6 +5,7 @@ Member names are the element names; their order is the order on the wire.
 
 from spyne import Boolean, ByteArray, XmlAttribute, XmlData
 
+from bankapi.billing import statements
 from bankapi.contract import types as t
 from bankapi.contract.types import Model, mandatory, one_of, optional
 
@@ -73,6 +74,32 @@ class RegisterPaymentResponse(Model):
     ReceiptLine = optional(t.ReceiptLine, "Print these lines, in this order.", most=RECEIPT_LINES_MAX)
 
 
+class CancelPaymentRequest(Model):
+    """Make sure that nothing of a payment stands, by your reference or by our identifier. Safe to repeat."""
+
+    Language = _LANGUAGE
+    Reference = one_of("key", t.Reference)
+    PaymentId = one_of("key", t.PaymentId)
+    Amount = mandatory(t.PositiveAmount, "The amount the payment was registered with, as a check.")
+    Reason = mandatory(t.CancelReason)
+
+
+class CancelPaymentResponse(Model):
+    """OK: nothing of the payment stands, and Status says why. Any other Result: nothing was changed."""
+
+    Result = mandatory(Result)
+    Replayed = mandatory(Boolean, "true: it was cancelled or voided before, and this is that answer again.")
+    Status = optional(
+        t.PaymentState,
+        "Present when Result is OK: CANCELLED, now or before; VOIDED, it was never seen and can never be registered; "
+        "or DECLINED, it was refused in the first place.",
+    )
+    Reference = optional(t.Reference)
+    PaymentId = optional(t.PaymentId, "Present when a booked payment is cancelled.")
+    Amount = optional(t.Amount, "What was cancelled: the amount the payment was registered with.")
+    CancelledAt = optional(t.UtcTime, "When the payment was cancelled, or its reference voided.")
+
+
 class GetPaymentStatusRequest(Model):
     """Ask what became of a payment, by your reference or by our identifier: exactly one of the two."""
 
@@ -94,6 +121,50 @@ class GetPaymentStatusResponse(Model):
     DeclineCode = optional(t.ResultCode, "Why a DECLINED payment was refused.")
     CancelledAt = optional(t.UtcTime)
     VoidedAt = optional(t.UtcTime)
+
+
+class GetBalanceRequest(Model):
+    """Ask for a customer's balance, to show it to the customer."""
+
+    Language = _LANGUAGE
+    Payer = mandatory(t.Payer)
+
+
+class GetBalanceResponse(Model):
+    """The balance sheet, in the currency of the customer's account; everything but Result only when that is OK."""
+
+    Result = mandatory(Result)
+    Balance = optional(t.SignedAmount, "Negative: the customer owes it.")
+    CreditLimit = optional(t.Amount, "How far below zero the balance may go.")
+    Available = optional(t.Amount, "What can still be used: Balance and CreditLimit together, zero at least.")
+    Due = optional(t.Amount, "What the customer owes now; zero when Balance is not negative.")
+    ServiceStatus = optional(t.ServiceStatus)
+    AsOf = optional(t.UtcTime, "Everything booked until then is in these amounts.")
+
+
+class GetMiniStatementRequest(Model):
+    """Ask for a customer's last transactions, to show them to the customer."""
+
+    Language = _LANGUAGE
+    Payer = mandatory(t.Payer)
+
+
+class Transaction(Model):
+    """One movement of a customer's balance."""
+
+    OccurredAt = mandatory(t.UtcTime)
+    Kind = mandatory(t.TransactionKind)
+    Amount = mandatory(t.SignedAmount, "What was added to the balance; negative: taken from it.")
+    Balance = mandatory(t.SignedAmount, "The balance right after it.")
+
+
+class GetMiniStatementResponse(Model):
+    """The last transactions, in the currency of the customer's account; all but Result only when that is OK."""
+
+    Result = mandatory(Result)
+    Balance = optional(t.SignedAmount, "The balance now. Negative: the customer owes it.")
+    AsOf = optional(t.UtcTime, "Everything booked until then is in this answer.")
+    Transaction = optional(Transaction, "The newest first.", most=statements.LINES_MAX)
 
 
 class PingRequest(Model):

@@ -15,7 +15,7 @@ from typing import Any, Final
 from lxml import etree
 from spyne.interface.wsdl import Wsdl11
 
-from bankapi.contract import policy
+from bankapi.contract import codes, policy
 from bankapi.contract.application import SERVICE, server
 from bankapi.contract.service import VERSION, BankApi
 from bankapi.contract.types import NAMESPACE, SIMPLE_TYPES, TYPE_WORDS, VALUE_WORDS, XML_NAMESPACE
@@ -119,6 +119,21 @@ def lock_lines(version: str, published: dict[str, bytes]) -> str:
     return "".join(f"{version} {name} {hashlib.sha256(content).hexdigest()}\n" for name, content in published.items())
 
 
+def result_codes_markdown() -> str:
+    """The integrator's table of result codes; README.md holds it between two markers."""
+    rows = ["| Result code | What it means | What to do | Retry | Answered by |", "|---|---|---|---|---|"]
+    for each in codes.result_codes():
+        rows.append(f"| {each.code} | {each.meaning} | {each.advice} | {each.retry} | {_operations(each.operations)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _operations(names: tuple[str, ...]) -> str:
+    others = [name for name in BankApi.public_methods if name not in names]
+    if len(others) > 1:
+        return ", ".join(names)
+    return f"all but {others[0]}" if others else "all"
+
+
 def _drawing() -> etree._Element:
     """What Spyne makes of the models. Drawn anew each time: it keeps the nodes it once handed out."""
     drawing = Wsdl11(server().app.interface)
@@ -178,6 +193,14 @@ def _document_complex(element: etree._Element) -> None:
         element.remove(annotation)
     model = server().app.interface.classes[f"{{{NAMESPACE}}}{element.get('name')}"]
     _annotate(element, _docstring(model))
+    _order(element, list(model.get_flat_type_info(model)))
+
+
+def _order(element: etree._Element, members: list[str]) -> None:
+    """The members in the order of the model; Spyne puts choices last."""
+    for sequence in element.iterfind("xs:sequence", _NS):
+        first_names = [(next(each.iter(f"{{{_XS}}}element")).get("name", ""), each) for each in sequence]
+        sequence[:] = [each for _, each in sorted(first_names, key=lambda named: members.index(named[0]))]
 
 
 def _document_simple(element: etree._Element) -> None:

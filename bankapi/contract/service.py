@@ -1,7 +1,7 @@
 """The service of the contract: each method translates a message, calls its operation, and translates the answer.
 
-To add an operation: its two messages in `messages`, a method here. Its name, SOAPAction, messages, fault and
-documentation in the WSDL follow from the method.
+To add an operation: its two messages in `messages`, what it can answer in `codes`, a method here. Its name, SOAPAction,
+messages, fault and documentation in the WSDL follow from the method.
 """
 
 from collections.abc import Callable
@@ -11,10 +11,19 @@ from spyne import Service, rpc
 
 from bankapi.billing.money import AmountError, Money
 from bankapi.billing.payers import PayerKey, PayerKind
+from bankapi.contract import codes
 from bankapi.contract import messages as m
 from bankapi.contract import types as t
 from bankapi.languages import catalog
-from bankapi.operations import get_payment_status, ping, register_payment, validate_payment
+from bankapi.operations import (
+    cancel_payment,
+    get_balance,
+    get_mini_statement,
+    get_payment_status,
+    ping,
+    register_payment,
+    validate_payment,
+)
 from bankapi.operations.call import Call
 from bankapi.refusals import Refusal, ResultCode, Rule, SchemaViolation
 
@@ -22,16 +31,37 @@ VERSION: Final = "1.0.0"
 """Of this contract (semantic versioning): the first number is the one in the namespace."""
 
 
-def operation(request: Any, response: Any) -> Callable[[Any], Any]:
-    """Publish a method as a document/literal bare operation that declares the typed fault."""
-    publish: Callable[[Any], Any] = rpc(
-        request,
-        _returns=response,
-        _in_message_name=request.get_type_name(),
-        _out_message_name=response.get_type_name(),
-        _body_style="bare",
-        _throws=m.BankApiFault,
-    )
+_ALWAYS_ALLOWED: Final = frozenset({"Ping"})
+"""The operations that no terminal is denied: an integrator's first call."""
+
+
+def operation(request: Any, response: Any, **refused: Any) -> Callable[[Any], Any]:
+    """Publish a method as a document/literal bare operation that declares the typed fault.
+
+    A terminal that may not call it is refused here, before anything of the request is interpreted. `refused` are the
+    mandatory members of that answer beside Result.
+    """
+
+    def publish(method: Callable[[Any, Any], Any]) -> Any:
+        name = method.__name__
+
+        def admitted(ctx: Any, request: Any) -> Any:
+            call: Call = ctx.udc
+            if name in _ALWAYS_ALLOWED or call.terminal.may_call(name):
+                return method(ctx, request)
+            return response(Result=_result(ResultCode.OPERATION_NOT_ALLOWED, call), **refused)
+
+        admitted.__name__ = name
+        admitted.__doc__ = f"{method.__doc__} {codes.precedence_words(name)}".rstrip()
+        return rpc(
+            request,
+            _returns=response,
+            _in_message_name=request.get_type_name(),
+            _out_message_name=response.get_type_name(),
+            _body_style="bare",
+            _throws=m.BankApiFault,
+        )(admitted)
+
     return publish
 
 
@@ -58,7 +88,7 @@ class BankApi(Service):
             Rate=answer.rate,
         )
 
-    @operation(m.RegisterPaymentRequest, m.RegisterPaymentResponse)
+    @operation(m.RegisterPaymentRequest, m.RegisterPaymentResponse, Replayed=False)
     def RegisterPayment(ctx: Any, request: Any) -> Any:
         """Book a payment, exactly once for your Reference. After a lost answer, send the same request again."""
         call: Call = ctx.udc
@@ -87,6 +117,29 @@ class BankApi(Service):
             ReceiptLine=answer.receipt_lines,
         )
 
+    @operation(m.CancelPaymentRequest, m.CancelPaymentResponse, Replayed=False)
+    def CancelPayment(ctx: Any, request: Any) -> Any:
+        """Make sure that nothing of a payment stands, even of one that has not reached us. Safe to repeat."""
+        call: Call = ctx.udc
+        answer = cancel_payment.cancel_payment(
+            call,
+            cancel_payment.CancelPayment(
+                amount=_money(request, "Amount"),
+                reason=cancel_payment.CancelReason(request.Reason),
+                reference=request.Reference,
+                payment_id=request.PaymentId,
+            ),
+        )
+        return m.CancelPaymentResponse(
+            Result=_result(answer.result, call),
+            Replayed=answer.replayed,
+            Status=answer.state,
+            Reference=answer.reference,
+            PaymentId=answer.payment_id,
+            Amount=_amount(answer.amount),
+            CancelledAt=answer.cancelled_at,
+        )
+
     @operation(m.GetPaymentStatusRequest, m.GetPaymentStatusResponse)
     def GetPaymentStatus(ctx: Any, request: Any) -> Any:
         """What became of a payment? Ask when an answer was lost and the payment must not be repeated."""
@@ -105,6 +158,41 @@ class BankApi(Service):
             DeclineCode=answer.decline_code,
             CancelledAt=answer.cancelled_at,
             VoidedAt=answer.voided_at,
+        )
+
+    @operation(m.GetBalanceRequest, m.GetBalanceResponse)
+    def GetBalance(ctx: Any, request: Any) -> Any:
+        """What does a customer have, and owe?"""
+        call: Call = ctx.udc
+        answer = get_balance.get_balance(call, get_balance.GetBalance(_payer(request)))
+        return m.GetBalanceResponse(
+            Result=_result(answer.result, call),
+            Balance=_signed(answer.balance),
+            CreditLimit=_amount(answer.credit_limit),
+            Available=_amount(answer.available),
+            Due=_amount(answer.due),
+            ServiceStatus=answer.service_status,
+            AsOf=answer.as_of,
+        )
+
+    @operation(m.GetMiniStatementRequest, m.GetMiniStatementResponse)
+    def GetMiniStatement(ctx: Any, request: Any) -> Any:
+        """What moved a customer's balance last? At most ten transactions, the newest first."""
+        call: Call = ctx.udc
+        answer = get_mini_statement.get_mini_statement(call, get_mini_statement.GetMiniStatement(_payer(request)))
+        return m.GetMiniStatementResponse(
+            Result=_result(answer.result, call),
+            Balance=_signed(answer.balance),
+            AsOf=answer.as_of,
+            Transaction=[
+                m.Transaction(
+                    OccurredAt=line.occurred_at,
+                    Kind=line.kind,
+                    Amount=_signed(line.amount),
+                    Balance=_signed(line.balance),
+                )
+                for line in answer.lines
+            ],
         )
 
     @operation(m.PingRequest, m.PingResponse)
@@ -150,3 +238,7 @@ def _money(request: Any, member: str) -> Money:
 
 def _amount(money: Money | None) -> Any:
     return None if money is None else t.Amount(Value=money.to_decimal(), currency=money.currency)
+
+
+def _signed(money: Money | None) -> Any:
+    return None if money is None else t.SignedAmount(Value=money.to_decimal(), currency=money.currency)

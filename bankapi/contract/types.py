@@ -161,9 +161,15 @@ UtcTime = simple(
     pattern=_CLOCK + r"(\.[0-9]{1,3})?Z",
 )
 
-_DIGITS: Final = {"total_digits": 15, "fraction_digits": 4, "pattern": r"[0-9]{1,15}(\.[0-9]{1,4})?"}
+_DIGITS: Final[dict[str, Any]] = {"total_digits": 15, "fraction_digits": 4, "pattern": r"[0-9]{1,15}(\.[0-9]{1,4})?"}
 PositiveDecimal = simple(Decimal, "PositiveDecimal", "More than zero, in major units.", gt=0, **_DIGITS)
 NonNegativeDecimal = simple(Decimal, "NonNegativeDecimal", "Zero or more, in major units.", ge=0, **_DIGITS)
+SignedDecimal = simple(
+    Decimal,
+    "SignedDecimal",
+    "Less than, equal to or more than zero, in major units.",
+    **_DIGITS | {"pattern": r"-?" + _DIGITS["pattern"]},
+)
 Rate = simple(
     Decimal,
     "Rate",
@@ -183,6 +189,10 @@ ServiceStatus = enumeration(
     "ServiceStatus", "Whether the customer's service runs, and so whether payments are taken.", codes.SERVICE_STATUSES
 )
 PaymentState = enumeration("PaymentState", "What became of a reference.", codes.PAYMENT_STATES)
+CancelReason = enumeration("CancelReason", "Why a payment is cancelled.", codes.CANCEL_REASONS)
+TransactionKind = enumeration(
+    "TransactionKind", "Why a customer's balance moved. New values may be added.", codes.TRANSACTION_KINDS
+)
 ServiceState = enumeration("ServiceState", "What to expect of the gateway now.", codes.SERVICE_STATES)
 DigestAlgorithm = enumeration(
     "DigestAlgorithm", "A digest algorithm, by its URI in XML Encryption.", {SHA256_URI: "SHA-256 (FIPS 180-4)."}
@@ -200,6 +210,13 @@ class Amount(Model):
     """An amount of zero or more, with its currency. No more decimals than the currency has (ISO 4217)."""
 
     Value = XmlData(NonNegativeDecimal)
+    currency = XmlAttribute(CurrencyCode, use="required")
+
+
+class SignedAmount(Model):
+    """An amount that may be negative, with its currency. No more decimals than the currency has (ISO 4217)."""
+
+    Value = XmlData(SignedDecimal)
     currency = XmlAttribute(CurrencyCode, use="required")
 
 

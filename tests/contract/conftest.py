@@ -8,7 +8,7 @@ import xmlschema
 from lxml import etree
 from sqlalchemy import Connection
 
-from bankapi.billing.terminals import Scheme, Terminal
+from bankapi.billing.terminals import CancelRule, Scheme, Terminal
 from bankapi.contract import publication
 from bankapi.contract.application import Contract
 from bankapi.operations.call import Call
@@ -39,7 +39,23 @@ def contract() -> Contract:
 
 @pytest.fixture
 def call() -> Call:
-    terminal = Terminal(1, "ATM-0001", 1, "DEMO-BANK", Scheme.CREDIT_ADJUSTMENT, "Europe/Moscow", None, "en", False, 0)
+    terminal = Terminal(
+        id=1,
+        name="ATM-0001",
+        dealer_id=1,
+        dealer_name="DEMO-BANK",
+        scheme=Scheme.CREDIT_ADJUSTMENT,
+        time_zone="Europe/Moscow",
+        language=None,
+        dealer_language="en",
+        names_unmasked=False,
+        overdraft_minor=0,
+        currencies=frozenset({"RUB"}),
+        cancel_rule=CancelRule.ALWAYS,
+        cancel_minutes=0,
+        misses_max=30,
+        operations=None,
+    )
     return Call(cast(Connection, None), terminal, NOW, "en", ULID)
 
 
@@ -61,6 +77,15 @@ def children(**members: Any) -> str:
 
 def payer(**identifier: str) -> str:
     return children(**identifier or {"Msisdn": "79160000001"})
+
+
+def cancellation(**changes: Any) -> etree._Element:
+    """A good CancelPaymentRequest by reference; None takes a member away."""
+    members: dict[str, Any] = {"Reference": "R-1", "Amount": ("100.00", "RUB"), "Reason": "TIMEOUT"}
+    if "PaymentId" in changes:
+        members = {"PaymentId": None} | members
+    members |= changes
+    return element("CancelPayment", children(**{name: value for name, value in members.items() if value is not None}))
 
 
 def registration(**changes: Any) -> etree._Element:

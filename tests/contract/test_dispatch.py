@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -9,17 +10,30 @@ from typing import Any
 import pytest
 from lxml import etree
 
+from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
+from bankapi.billing.statements import LINES_MAX, StatementLine
 from bankapi.contract import messages
 from bankapi.contract.application import Contract, card_bin, exchange_header, fault_detail, requested_language, server
-from bankapi.operations import get_payment_status, ping, register_payment, validate_payment
+from bankapi.operations import (
+    cancel_payment,
+    get_balance,
+    get_mini_statement,
+    get_payment_status,
+    ping,
+    register_payment,
+    validate_payment,
+)
 from bankapi.operations.call import Call
+from bankapi.operations.cancel_payment import PaymentCancellation
+from bankapi.operations.get_balance import BalanceSheet
+from bankapi.operations.get_mini_statement import MiniStatement
 from bankapi.operations.get_payment_status import PaymentState, PaymentStatus
 from bankapi.operations.register_payment import PaymentRegistration, RegisterPayment
 from bankapi.operations.validate_payment import PaymentValidation
 from bankapi.refusals import Failure, FaultCode, Refusal, ResultCode, Rule, SchemaViolation
-from tests.contract.conftest import NOW, ULID, children, element, payer, registration
+from tests.contract.conftest import NOW, ULID, cancellation, children, element, payer, registration
 
 RUB = "RUB"
 
@@ -101,6 +115,133 @@ def test_validate_payment(contract: Contract, call: Call, libxml2: etree.XMLSche
     assert text(done.answer, "Rate") == "10"
     assert text(done.answer, "ValidUntil") == "2026-11-23T12:00:00.123Z"
     assert text(done.answer, "ServiceStatus") == "SUSPENDED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "reference", "payment_id"),
+    [({}, "R-1", None), ({"Reference": None, "PaymentId": ULID}, None, ULID)],
+)
+def test_cancel_payment(
+    contract: Contract,
+    call: Call,
+    libxml2: etree.XMLSchema,
+    asked: Any,
+    changes: dict[str, Any],
+    reference: str | None,
+    payment_id: str | None,
+) -> None:
+    answer = PaymentCancellation(
+        ResultCode.OK, PaymentState.CANCELLED, True, "R-1", ULID, Money(10000, RUB), cancelled_at=NOW
+    )
+    seen = asked(cancel_payment, "cancel_payment", answer)
+    done = contract.dispatch(cancellation(**changes), call)
+    assert seen == [
+        cancel_payment.CancelPayment(Money(10000, RUB), cancel_payment.CancelReason.TIMEOUT, reference, payment_id)
+    ]
+    assert isinstance(seen[0].reason, cancel_payment.CancelReason)
+    libxml2.assertValid(done.answer)
+    found = [text(done.answer, name) for name in ("Replayed", "Status", "Reference", "PaymentId", "Amount")]
+    assert found == ["true", "CANCELLED", "R-1", ULID, "100.00"]
+    assert text(done.answer, "CancelledAt") == "2026-11-23T12:00:00.123Z"
+
+
+@pytest.mark.parametrize(
+    "code", [ResultCode.AMOUNT_MISMATCH, ResultCode.CANCEL_WINDOW_CLOSED, ResultCode.FUNDS_ALREADY_USED]
+)
+def test_a_refused_cancellation_says_no_more_than_why(
+    contract: Contract, call: Call, libxml2: etree.XMLSchema, asked: Any, code: ResultCode
+) -> None:
+    asked(cancel_payment, "cancel_payment", PaymentCancellation(code))
+    done = contract.dispatch(cancellation(), call)
+    libxml2.assertValid(done.answer)
+    assert [etree.QName(each).localname for each in done.answer] == ["Result", "Replayed"]
+    assert (done.result, text(done.answer, "Replayed")) == (code, "false")
+
+
+def test_get_balance(contract: Contract, call: Call, libxml2: etree.XMLSchema, asked: Any) -> None:
+    zero = Money(0, RUB)
+    answer = BalanceSheet(
+        ResultCode.OK, Money(-5, RUB), Money(1000, RUB), Money(995, RUB), zero, ServiceStatus.ACTIVE, NOW
+    )
+    seen = asked(get_balance, "get_balance", answer)
+    done = contract.dispatch(element("GetBalance", children(Payer=payer(AccountNumber="1"))), call)
+    assert seen == [get_balance.GetBalance(PayerKey(PayerKind.ACCOUNT_NUMBER, "1"))]
+    libxml2.assertValid(done.answer)
+    found = [text(done.answer, name) for name in ("Balance", "CreditLimit", "Available", "Due", "ServiceStatus")]
+    assert found == ["-0.05", "10.00", "9.95", "0.00", "ACTIVE"]
+    assert text(done.answer, "AsOf") == "2026-11-23T12:00:00.123Z"
+
+
+def test_get_mini_statement(contract: Contract, call: Call, libxml2: etree.XMLSchema, asked: Any) -> None:
+    kinds = set(TransactionKind) - {TransactionKind.DEPOSIT, TransactionKind.SETTLEMENT}
+    lines = [StatementLine(NOW, kind, Money(-1500, RUB), Money(-1, RUB)) for kind in sorted(kinds)]
+    lines += lines[:1] * (LINES_MAX - len(lines))
+    seen = asked(
+        get_mini_statement,
+        "get_mini_statement",
+        MiniStatement(ResultCode.OK, Money(-1, RUB), NOW, tuple(lines)),
+    )
+    done = contract.dispatch(element("GetMiniStatement", children(Payer=payer())), call)
+    assert seen == [get_mini_statement.GetMiniStatement(PayerKey(PayerKind.MSISDN, "79160000001"))]
+    libxml2.assertValid(done.answer)
+    written = done.answer.findall("{urn:bankapi:v1}Transaction")
+    assert [text(each, "Kind") for each in written] == [line.kind for line in lines]
+    assert {text(each, "Amount") for each in written} == {"-15.00"}
+    assert {text(each, "Balance") for each in written} == {text(done.answer, "Balance")} == {"-0.01"}
+
+
+@pytest.mark.parametrize("operation", ["GetBalance", "GetMiniStatement"])
+def test_an_unknown_payer_has_no_balance(
+    contract: Contract, call: Call, libxml2: etree.XMLSchema, asked: Any, operation: str
+) -> None:
+    asked(get_balance, "get_balance", BalanceSheet(ResultCode.PAYER_NOT_FOUND))
+    asked(get_mini_statement, "get_mini_statement", MiniStatement(ResultCode.PAYER_NOT_FOUND))
+    done = contract.dispatch(element(operation, children(Payer=payer())), call)
+    libxml2.assertValid(done.answer)
+    assert [etree.QName(each).localname for each in done.answer] == ["Result"]
+
+
+REQUESTS = {
+    "ValidatePayment": element("ValidatePayment", children(Payer=payer(), Amount=("1", RUB))),
+    "RegisterPayment": registration(Amount=("1.001", RUB)),
+    "CancelPayment": cancellation(Amount=("1.001", RUB)),
+    "GetPaymentStatus": element("GetPaymentStatus", children(Reference="R-1")),
+    "GetBalance": element("GetBalance", children(Payer=payer())),
+    "GetMiniStatement": element("GetMiniStatement", children(Payer=payer())),
+}
+"""Of every operation that can be denied; even an amount its currency cannot have is not looked at."""
+
+
+def test_every_operation_but_ping_can_be_denied(contract: Contract) -> None:
+    assert REQUESTS.keys() == contract.operations - {"Ping"}
+
+
+@pytest.mark.parametrize("operation", REQUESTS)
+def test_an_operation_that_is_not_allowed_is_not_run(
+    contract: Contract, call: Call, libxml2: etree.XMLSchema, operation: str
+) -> None:
+    """There is no database behind `call`: an operation that ran would fail."""
+    others = frozenset(contract.operations - {operation})
+    done = contract.dispatch(REQUESTS[operation], denied(call, others))
+    libxml2.assertValid(done.answer)
+    assert (done.operation, done.result) == (operation, ResultCode.OPERATION_NOT_ALLOWED)
+    assert (text(done.answer, "Result/Retry"), text(done.answer, "Replayed")) in (("NO", "false"), ("NO", None))
+    assert {etree.QName(each).localname for each in done.answer} <= {"Result", "Replayed"}
+
+
+def test_an_operation_that_is_allowed_by_name_is_run(contract: Contract, call: Call, asked: Any) -> None:
+    seen = asked(get_balance, "get_balance", BalanceSheet(ResultCode.PAYER_NOT_FOUND))
+    contract.dispatch(REQUESTS["GetBalance"], denied(call, frozenset({"GetBalance"})))
+    assert len(seen) == 1
+
+
+def test_ping_is_always_allowed(contract: Contract, call: Call) -> None:
+    assert contract.dispatch(element("Ping"), denied(call, frozenset())).result is ResultCode.OK
+
+
+def denied(call: Call, but: frozenset[str]) -> Call:
+    """The call of a terminal that may call nothing but these."""
+    return replace(call, terminal=replace(call.terminal, operations=but))
 
 
 @pytest.mark.parametrize("state", PaymentState)

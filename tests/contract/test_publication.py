@@ -3,15 +3,20 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterable
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
 import zeep
 from lxml import etree
 
+from bankapi.billing import statements
+from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.payers import ServiceStatus
-from bankapi.contract import policy, publication
+from bankapi.contract import messages, policy, publication, types
 from bankapi.contract.application import Contract
+from bankapi.operations.cancel_payment import CancelReason
 from bankapi.operations.get_payment_status import PaymentState
 from bankapi.operations.ping import ServiceState
 from bankapi.refusals import FaultCode, ResultCode, Retry
@@ -24,6 +29,8 @@ NS = {
     "sp": "http://docs.oasis-open.org/ws-sx/ws-securitypolicy/200702",
     "wsu": policy.NAMESPACES["wsu"],
 }
+OF_DEALERS = {TransactionKind.DEPOSIT, TransactionKind.SETTLEMENT}
+"""What moves no customer's balance, so that no statement can show it."""
 LOCK = Path(__file__).parents[2] / "schemas" / "releases.lock"
 
 
@@ -80,11 +87,14 @@ class TestSchema:
             ("ServiceStatus", ServiceStatus),
             ("PaymentState", PaymentState),
             ("ServiceState", ServiceState),
+            ("CancelReason", CancelReason),
+            ("TransactionKind", set(TransactionKind) - OF_DEALERS),
         ],
     )
-    def test_every_code_is_published(self, schema: etree._Element, name: str, codes: type) -> None:
+    def test_every_code_is_published(self, schema: etree._Element, name: str, codes: Iterable[StrEnum]) -> None:
         values = schema.xpath(f"xs:simpleType[@name='{name}']/xs:restriction/xs:enumeration/@value", namespaces=NS)
-        assert values == [str(code) for code in codes]
+        assert len(values) == len(set(values))
+        assert set(values) == {str(code) for code in codes}
 
     def test_absent_has_one_spelling(self, schema: etree._Element) -> None:
         assert not schema.xpath("//@nillable", namespaces=NS)
@@ -129,9 +139,21 @@ class TestSchema:
         for name, members in (
             ("Payer", ["Msisdn", "AccountNumber", "CustomerNumber"]),
             ("GetPaymentStatusRequest", ["Reference", "PaymentId"]),
+            ("CancelPaymentRequest", ["Reference", "PaymentId"]),
         ):
             found = schema.xpath(f"xs:complexType[@name='{name}']//xs:choice/xs:element/@name", namespaces=NS)
             assert found == members
+
+    def test_members_are_in_the_order_of_the_models(self, schema: etree._Element) -> None:
+        for model in [*vars(messages).values(), *vars(types).values()]:
+            if isinstance(model, type) and issubclass(model, types.Model) and model is not types.Model:
+                path = f"xs:complexType[@name='{model.get_type_name()}']/xs:sequence//xs:element/@name"
+                found = schema.xpath(path, namespaces=NS)
+                assert not found or found == list(model.get_flat_type_info(model))
+
+    def test_a_statement_is_as_long_as_the_ledger_makes_it(self, schema: etree._Element) -> None:
+        path = "xs:complexType[@name='GetMiniStatementResponse']//xs:element[@name='Transaction']/@maxOccurs"
+        assert schema.xpath(path, namespaces=NS) == [str(statements.LINES_MAX)]
 
 
 class TestWsdl:
@@ -150,6 +172,24 @@ class TestWsdl:
             found = wsdl.findall(path, NS)
             assert found
             assert all(each.findtext("wsdl:documentation", "", NS) for each in found)
+
+    def test_operations_say_in_which_order_they_refuse(self, wsdl: etree._Element) -> None:
+        words = {
+            each.get("name"): each.findtext("wsdl:documentation", "", NS)
+            for each in wsdl.iterfind("wsdl:portType/wsdl:operation", NS)
+        }
+        assert words["CancelPayment"].endswith(
+            "Answers, the first that applies: OPERATION_NOT_ALLOWED, PAYMENT_NOT_FOUND, OK (never seen, voided before "
+            "or declined), AMOUNT_MISMATCH, the first answer again (already cancelled), CANCEL_WINDOW_CLOSED, "
+            "FUNDS_ALREADY_USED, OK."
+        )
+        assert words["RegisterPayment"].endswith(
+            "Answers, the first that applies: OPERATION_NOT_ALLOWED, REFERENCE_VOIDED, REFERENCE_CONFLICT, "
+            "ALREADY_CANCELLED, the first answer again (known reference), PAYER_NOT_FOUND, PAYER_BLOCKED, "
+            "SERVICE_TERMINATED, CURRENCY_NOT_ACCEPTED, AMOUNT_TOO_SMALL, AMOUNT_TOO_LARGE, LIMIT_EXCEEDED, "
+            "DEALER_FUNDS_INSUFFICIENT, OK."
+        )
+        assert all("the first that applies" in said for name, said in words.items() if name != "Ping")
 
     def test_actions_styles_and_address(self, wsdl: etree._Element, contract: Contract) -> None:
         bound = {

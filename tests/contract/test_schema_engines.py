@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
-from tests.contract.conftest import ULID, children, element, payer, registration
+from tests.contract.conftest import ULID, cancellation, children, element, payer, registration
 
 GOOD = {
     "everything": registration(),
@@ -26,6 +26,10 @@ GOOD = {
     "status by reference": element("GetPaymentStatus", children(Reference="1")),
     "status by id": element("GetPaymentStatus", children(Language="en-GB", PaymentId=ULID)),
     "ping": element("Ping"),
+    "cancel by reference": cancellation(),
+    "cancel by id": cancellation(Reference=None, PaymentId=ULID),
+    "balance": element("GetBalance", children(Payer=payer())),
+    "mini statement": element("GetMiniStatement", children(Language="ru", Payer=payer(AccountNumber="100000001"))),
 }
 BAD = {
     "no reference": registration(Reference=None),
@@ -64,6 +68,17 @@ BAD = {
     "wrong order": element("ValidatePayment", children(Amount=("1", "RUB"), Payer=payer())),
     "both reference and id": element("GetPaymentStatus", children(Reference="1", PaymentId=ULID)),
     "neither reference nor id": element("GetPaymentStatus"),
+    "cancel by both": cancellation(PaymentId=ULID),
+    "cancel by neither": cancellation(Reference=None),
+    "cancel of zero": cancellation(Amount=("0", "RUB")),
+    "cancel without an amount": cancellation(Amount=None),
+    "cancel without a reason": cancellation(Reason=None),
+    "cancel for an unknown reason": cancellation(Reason="BORED"),
+    "cancel in another order": element("CancelPayment", children(Amount=("1", "RUB"), Reason="OTHER", Reference="R-1")),
+    "balance of nobody": element("GetBalance"),
+    "mini statement of two": element(
+        "GetMiniStatement", children(Payer=payer(Msisdn="79160000001", AccountNumber="1"))
+    ),
     "text between elements": element("Ping", "hello"),
     "no such operation": element("Pong"),
     "nil": element("Ping", '<b:Language xmlns:i="http://www.w3.org/2001/XMLSchema-instance" i:nil="true"/>'),
