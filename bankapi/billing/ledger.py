@@ -108,12 +108,21 @@ _OF_PAYMENT: Final = (
     .order_by(postings.c.id)
 )
 _POSTING_OF_PAYMENT: Final = (
-    select(postings.c.balance_after_minor, postings.c.amount_minor)
+    select(postings.c.id, postings.c.billing_transaction_id, postings.c.balance_after_minor, postings.c.amount_minor)
     .join_from(billing_transactions, postings)
     .where(
         billing_transactions.c.payment_id == bindparam("payment_id"),
         billing_transactions.c.kind == bindparam("kind"),
         postings.c.ledger_account_id == bindparam("ledger_account"),
+    )
+)
+_TAKEN_BACK_SINCE: Final = (
+    select(func.coalesce(func.sum(postings.c.amount_minor), 0))
+    .join_from(postings, billing_transactions)
+    .where(
+        postings.c.ledger_account_id == bindparam("ledger_account"),
+        postings.c.id > bindparam("posting"),
+        billing_transactions.c.reverses_id < bindparam("transaction"),
     )
 )
 _INSERT_TRANSACTION: Final = billing_transactions.insert()
@@ -209,10 +218,14 @@ def reverse(connection: Connection, payment_id: str, *, occurred_at: datetime, b
 
 
 def balance_before(connection: Connection, payment_id: str, account: LedgerAccount) -> int:
-    """The balance, in minor units, of an account that keeps one, right before a payment was posted to it."""
+    """The balance, in minor units, of an account that keeps one, right before a payment was posted to it.
+
+    What was cancelled since does not count as having been there.
+    """
     asked = {"payment_id": payment_id, "kind": TransactionKind.PAYMENT, "ledger_account": account.id}
-    after, amount = connection.execute(_POSTING_OF_PAYMENT, asked).one()
-    return int(after - amount)
+    posting, transaction, after, amount = connection.execute(_POSTING_OF_PAYMENT, asked).one()
+    since = {"ledger_account": account.id, "posting": posting, "transaction": transaction}
+    return int(after - amount + connection.execute(_TAKEN_BACK_SINCE, since).scalar_one())
 
 
 def _move_balance(connection: Connection, entry: Entry) -> int:

@@ -114,8 +114,10 @@ def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancel
 def _funds_used(call: Call, payment: Payment, account: customers.Account) -> bool:
     """Whether taking the credit back would leave less than there was before it, and less than the credit limit."""
     assert payment.credited is not None
-    before = ledger.balance_before(call.connection, payment.id, account.ledger_account)
-    return account.balance.minor - payment.credited.minor < min(before, -account.credit_limit.minor)
+    left = account.balance.minor - payment.credited.minor
+    if left >= -account.credit_limit.minor:
+        return False
+    return left < ledger.balance_before(call.connection, payment.id, account.ledger_account)
 
 
 def _find(call: Call, asked: CancelPayment) -> Payment | None:
