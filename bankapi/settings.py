@@ -49,12 +49,25 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceSettings:
+    """The journal of exchanges: section `[evidence]`."""
+
+    origin: str = "bankapi/journal"
+    """The name of this installation's journal in checkpoints; never changed once it is used."""
+    seal_s: float = 1.0
+    """How often committed exchanges are sealed into the tree."""
+    checkpoint_s: float = 10.0
+    """How often the head of a tree that has grown is signed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One installation."""
 
     home: Path
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
+    evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
 
     @property
     def database_url(self) -> str:
@@ -81,7 +94,11 @@ class Settings:
         return self.home / "terminals" / terminal / name
 
 
-_SECTIONS: Final[dict[str, type[Any]]] = {"gateway": GatewaySettings, "storage": StorageSettings}
+_SECTIONS: Final[dict[str, type[Any]]] = {
+    "gateway": GatewaySettings,
+    "storage": StorageSettings,
+    "evidence": EvidenceSettings,
+}
 
 
 def home_from(environment: Mapping[str, str]) -> Path:
@@ -124,18 +141,15 @@ def _section(section: str, given: Mapping[str, str]) -> Any:
 
 def _check(settings: Settings) -> None:
     gateway = settings.gateway
-    for name in (
-        "workers",
-        "threads",
-        "keepalive_s",
-        "handshake_deadline_s",
-        "request_deadline_s",
-        "patience_s",
-        "graceful_stop_s",
-    ):
-        if getattr(gateway, name) <= 0:
-            raise SettingsError(f"{name} in [gateway] must be positive")
+    for section in _SECTIONS:
+        part = getattr(settings, section)
+        for setting in fields(part):
+            value = getattr(part, setting.name)
+            if setting.name != "port" and isinstance(value, int | float) and value <= 0:
+                raise SettingsError(f"{setting.name} in [{section}] must be positive")
     if not 0 <= gateway.port <= 65535:
         raise SettingsError("port in [gateway] must be between 0 and 65535")
+    if not settings.evidence.origin or any(character.isspace() for character in settings.evidence.origin):
+        raise SettingsError("origin in [evidence] must be a name without spaces")
     if not gateway.url.startswith("https://"):
         raise SettingsError("url in [gateway] must be https: the gateway is never served in the clear")

@@ -6,6 +6,7 @@ Conformity to the XSD was proved before (`gateway/conformity`), so Spyne validat
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cache
 from typing import Any, Final
 
@@ -13,7 +14,7 @@ from lxml import etree
 
 from bankapi.contract import messages as m
 from bankapi.contract.protocol import TreeApplication, TreeProtocol, TreeServer
-from bankapi.contract.service import VERSION, BankApi, message
+from bankapi.contract.service import UNAVAILABLE, VERSION, BankApi, message
 from bankapi.contract.types import NAMESPACE, SHA256_URI, SIMPLE_TYPES, expanded
 from bankapi.operations.call import Call
 from bankapi.refusals import FaultCode, ResultCode, SchemaViolation
@@ -72,6 +73,11 @@ class Contract:
         done = self._server.perform(request, call)
         return Dispatched(done.descriptor.operation_name, done.out_document, done.out_object[0].Result.Code)
 
+    def unavailable(self, operation: str, language: str, now: datetime) -> etree._Element:
+        """The answer of an operation while nothing can be decided: TEMPORARILY_UNAVAILABLE, and Ping by its Status."""
+        answer = UNAVAILABLE[operation](language, now)
+        return _write(type(answer), answer)
+
 
 def fault_detail(
     code: FaultCode, sentence: str, language: str, exchange_id: str, violations: Iterable[SchemaViolation]
@@ -92,11 +98,18 @@ def fault_detail(
     )
 
 
-def exchange_header(exchange_id: str, request_digest: bytes) -> etree._Element:
-    """The `Exchange` header of an answer. `request_digest` is the SHA-256 of the request body as received."""
+def exchange_header(exchange_id: str, request_digest: bytes, checkpoint: bytes | None = None) -> etree._Element:
+    """The `Exchange` header of an answer.
+
+    `request_digest` is the SHA-256 of the request body as received, `checkpoint` the newest signed head of the journal.
+    """
     return _write(
         m.Exchange,
-        m.Exchange(ExchangeId=exchange_id, RequestDigest=m.RequestDigest(Value=[request_digest], algorithm=SHA256_URI)),
+        m.Exchange(
+            ExchangeId=exchange_id,
+            RequestDigest=m.RequestDigest(Value=[request_digest], algorithm=SHA256_URI),
+            Checkpoint=None if checkpoint is None else [checkpoint],
+        ),
     )
 
 

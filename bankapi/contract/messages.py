@@ -212,3 +212,6 @@ class Exchange(Model):
 
     ExchangeId = mandatory(t.ExchangeId)
     RequestDigest = mandatory(RequestDigest, "Compare it with the digest of what you sent.")
+    Checkpoint = optional(
+        t.Checkpoint, "Keep the last one you got: with it you can prove that our journal was not rewritten later."
+    )

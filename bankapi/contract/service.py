@@ -5,6 +5,7 @@ messages, fault and documentation in the WSDL follow from the method.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 from spyne import Service, rpc
@@ -31,6 +32,16 @@ VERSION: Final = "1.0.0"
 """Of this contract (semantic versioning): the first number is the one in the namespace."""
 
 
+UNAVAILABLE: Final[dict[str, Callable[[str, datetime], Any]]] = {
+    "Ping": lambda language, now: m.PingResponse(
+        Result=_result(ResultCode.OK, language),
+        Status=ping.ServiceState.UNAVAILABLE,
+        ServerTime=now,
+        ContractVersion=VERSION,
+    )
+}
+"""What each operation answers, in a language and at an instant, while nothing can be decided."""
+
 _ALWAYS_ALLOWED: Final = frozenset({"Ping"})
 """The operations that no terminal is denied: an integrator's first call."""
 
@@ -49,8 +60,12 @@ def operation(request: Any, response: Any, **refused: Any) -> Callable[[Any], An
             call: Call = ctx.udc
             if name in _ALWAYS_ALLOWED or call.terminal.may_call(name):
                 return method(ctx, request)
-            return response(Result=_result(ResultCode.OPERATION_NOT_ALLOWED, call), **refused)
+            return response(Result=_result(ResultCode.OPERATION_NOT_ALLOWED, call.language), **refused)
 
+        def unavailable(language: str, _: datetime) -> Any:
+            return response(Result=_result(ResultCode.TEMPORARILY_UNAVAILABLE, language), **refused)
+
+        UNAVAILABLE.setdefault(name, unavailable)
         admitted.__name__ = name
         admitted.__doc__ = f"{method.__doc__} {codes.precedence_words(name)}".rstrip()
         return rpc(
@@ -76,7 +91,7 @@ class BankApi(Service):
             call, validate_payment.ValidatePayment(_payer(request), _money(request, "Amount"))
         )
         return m.ValidatePaymentResponse(
-            Result=_result(answer.result, call),
+            Result=_result(answer.result, call.language),
             ValidationId=answer.validation_id,
             ValidUntil=answer.valid_until,
             PayerName=answer.payer_name,
@@ -108,7 +123,7 @@ class BankApi(Service):
             ),
         )
         return m.RegisterPaymentResponse(
-            Result=_result(answer.result, call),
+            Result=_result(answer.result, call.language),
             Replayed=answer.replayed,
             PaymentId=answer.payment_id,
             RegisteredAt=answer.registered_at,
@@ -131,7 +146,7 @@ class BankApi(Service):
             ),
         )
         return m.CancelPaymentResponse(
-            Result=_result(answer.result, call),
+            Result=_result(answer.result, call.language),
             Replayed=answer.replayed,
             Status=answer.state,
             Reference=answer.reference,
@@ -148,7 +163,7 @@ class BankApi(Service):
             call, get_payment_status.GetPaymentStatus(request.Reference, request.PaymentId)
         )
         return m.GetPaymentStatusResponse(
-            Result=_result(answer.result, call),
+            Result=_result(answer.result, call.language),
             Status=answer.state,
             Reference=answer.reference,
             PaymentId=answer.payment_id,
@@ -166,7 +181,7 @@ class BankApi(Service):
         call: Call = ctx.udc
         answer = get_balance.get_balance(call, get_balance.GetBalance(_payer(request)))
         return m.GetBalanceResponse(
-            Result=_result(answer.result, call),
+            Result=_result(answer.result, call.language),
             Balance=_signed(answer.balance),
             CreditLimit=_amount(answer.credit_limit),
             Available=_amount(answer.available),
@@ -181,7 +196,7 @@ class BankApi(Service):
         call: Call = ctx.udc
         answer = get_mini_statement.get_mini_statement(call, get_mini_statement.GetMiniStatement(_payer(request)))
         return m.GetMiniStatementResponse(
-            Result=_result(answer.result, call),
+            Result=_result(answer.result, call.language),
             Balance=_signed(answer.balance),
             AsOf=answer.as_of,
             Transaction=[
@@ -201,7 +216,7 @@ class BankApi(Service):
         call: Call = ctx.udc
         answer = ping.ping(call)
         return m.PingResponse(
-            Result=_result(ResultCode.OK, call),
+            Result=_result(ResultCode.OK, call.language),
             Status=answer.state,
             ServerTime=answer.server_time,
             ContractVersion=VERSION,
@@ -213,8 +228,8 @@ def message(sentence: str, language: str) -> Any:
     return t.Message(Value=sentence, lang=language)
 
 
-def _result(code: ResultCode, call: Call) -> Any:
-    return m.Result(Code=code, Message=message(*catalog.result_message(code, call.language)), Retry=code.retry)
+def _result(code: ResultCode, language: str) -> Any:
+    return m.Result(Code=code, Message=message(*catalog.result_message(code, language)), Retry=code.retry)
 
 
 def _payer(request: Any) -> PayerKey:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from spyne import ComplexModel, DateTime, Decimal, Unicode, XmlAttribute, XmlData
+from spyne import ByteArray, ComplexModel, DateTime, Decimal, Unicode, XmlAttribute, XmlData
 
 from bankapi.contract import codes
 
@@ -159,6 +159,12 @@ UtcTime = simple(
     "UtcTime",
     "An instant in UTC, for example 2026-11-23T12:00:00.123Z.",
     pattern=_CLOCK + r"(\.[0-9]{1,3})?Z",
+)
+
+Checkpoint = simple(
+    ByteArray,
+    "Checkpoint",
+    "The newest signed head of the journal of all exchanges: the bytes of a C2SP signed note (tlog-checkpoint).",
 )
 
 _DIGITS: Final[dict[str, Any]] = {"total_digits": 15, "fraction_digits": 4, "pattern": r"[0-9]{1,15}(\.[0-9]{1,4})?"}

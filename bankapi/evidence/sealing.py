@@ -9,16 +9,18 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Final
 
+from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import IntegrityError
 
 from bankapi.evidence import checkpoints, leaves, tree
 from bankapi.evidence.checkpoints import Checkpoint
 from bankapi.evidence.tables import checkpoints as checkpoint_rows
-from bankapi.evidence.tables import exchanges, tree_leaves, tree_nodes
+from bankapi.evidence.tables import exchanges, signing_certificates, tree_leaves, tree_nodes
 from bankapi.evidence.tree import Node
 from bankapi.storage.engine import Store
 from bankapi.wsse.signing import SigningIdentity
+from bankapi.wsse.trust import fingerprint
 
 BATCH_MAX: Final = 256
 """Exchanges sealed in one transaction: a few milliseconds of writing."""
@@ -79,12 +81,25 @@ def sign_checkpoint(store: Store, origin: str, identity: SigningIdentity, now: d
         if size == 0 or (newest is not None and newest.size == size):
             return newest
         root = tree.root(size, stored_hashes(connection))
+    remember_signer(store, identity, now)
     signed = checkpoints.sign(origin, size, root, identity, now)
     row = {"tree_size": size, "root": root, "signed_at": signed.signed_at, "note": signed.note}
     with suppress(IntegrityError):  # another sealer signed this size: its checkpoint is as good
         store.write(lambda connection: connection.execute(checkpoint_rows.insert(), row))
     with store.read() as connection:
         return latest_checkpoint(connection)
+
+
+def remember_signer(store: Store, identity: SigningIdentity, now: datetime) -> None:
+    """Keep the certificate the gateway signs with, so that what it signed can be verified after a rollover."""
+    name = fingerprint(identity.certificate)
+    with store.read() as connection:
+        known = select(signing_certificates.c.fingerprint).where(signing_certificates.c.fingerprint == name)
+        if connection.execute(known).first() is not None:
+            return
+    row = {"fingerprint": name, "der": identity.certificate.public_bytes(Encoding.DER), "used_from": now}
+    with suppress(IntegrityError):  # somebody else was faster
+        store.write(lambda connection: connection.execute(signing_certificates.insert(), row))
 
 
 def tree_size(connection: Connection) -> int:

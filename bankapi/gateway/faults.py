@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from lxml import etree
-from sqlalchemy.exc import DBAPIError
 
 from bankapi.contract.application import fault_detail
 from bankapi.languages import catalog
 from bankapi.refusals import Failure, FaultCode, Refusal, SchemaViolation
+from bankapi.storage.engine import STORAGE_ERRORS
 from bankapi.wsse.names import SOAP
 
 HTTP_STATUS: Final = "500 Internal Server Error"
@@ -42,7 +42,7 @@ def cause_of(error: Exception) -> Cause:
             return Cause(error.rule.fault, error.rule.journal_name, error.violations)
         case Failure():
             return Cause(error.code, f"failure.{error.code.lower()}")
-        case DBAPIError():
+        case _ if isinstance(error, STORAGE_ERRORS):
             return Cause(FaultCode.OVERLOADED, "failure.storage")
         case _:
             return Cause(FaultCode.INTERNAL, f"failure.{type(error).__name__}")

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from bankapi import clock
 from bankapi.contract.application import Contract
+from bankapi.evidence import sealing
 from bankapi.gateway import exchange, faults, keys
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.exchange import Gateway
@@ -26,15 +27,16 @@ _PUBLISHED: Final = {
 
 def create_gateway(settings: Settings) -> Gateway:
     """Everything an exchange needs, from an installation's files. Call it after the fork."""
+    identity = keys.load_identity(settings.gateway_file("signing-cert.pem"), settings.gateway_file("signing-key.pem"))
+    store = Store(settings.database_url)
+    sealing.remember_signer(store, identity, clock.utc_now())
     return Gateway(
         contract=Contract(),
         conformity=Conformity(),
         profile=PROFILE_V1,
         trust=keys.load_trust(settings.ca_certificate),
-        identity=keys.load_identity(
-            settings.gateway_file("signing-cert.pem"), settings.gateway_file("signing-key.pem")
-        ),
-        store=Store(settings.database_url),
+        identity=identity,
+        store=store,
         clock=clock.utc_now,
         patience_s=settings.gateway.patience_s,
     )
@@ -54,14 +56,14 @@ def create_application(settings: Settings) -> Application:
         if path == SOAP_PATH and method == "POST":
             answer = exchange.answer(gateway, environ)
             return _send(start_response, faults.HTTP_STATUS if answer.is_fault else "200 OK", answer.body)
-        if method != "GET":
-            allowed = "GET, POST" if path == SOAP_PATH else "GET"
+        is_wsdl = path == SOAP_PATH and environ.get("QUERY_STRING", "").lower() == "wsdl"
+        document = wsdl if is_wsdl else published.get(path)
+        if document is None and path != SOAP_PATH:
+            return _send(start_response, "404 Not Found", b"")
+        if document is None or method != "GET":
+            allowed = "POST" if document is None else "GET, POST" if is_wsdl else "GET"
             return _send(start_response, "405 Method Not Allowed", b"", {"Allow": allowed})
-        if path == SOAP_PATH and environ.get("QUERY_STRING", "").lower() == "wsdl":
-            return _send(start_response, "200 OK", wsdl)
-        if path in published:
-            return _send(start_response, "200 OK", published[path])
-        return _send(start_response, "404 Not Found", b"")
+        return _send(start_response, "200 OK", document)
 
     return application
 

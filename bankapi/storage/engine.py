@@ -8,6 +8,7 @@ lost a race (SQLSTATE 40001, 40P01) is run again.
 
 import fcntl
 import os
+import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -20,6 +21,9 @@ from sqlalchemy.exc import DBAPIError
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
+
+STORAGE_ERRORS: Final = (DBAPIError, sqlite3.Error)
+"""What the database says when it cannot: locked, full, gone, read-only. SQLite's own come from group commits."""
 
 ATTEMPTS_MAX: Final = 8
 GROUP_MAX: Final = 32
