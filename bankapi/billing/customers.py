@@ -80,9 +80,11 @@ _LOCK: Final = {kind: _locked(find) for kind, find in _FIND.items()}
 _LOCK_OF_PAYMENT: Final = _locked(
     _BY_ACCOUNT.join(payments, payments.c.account_id == accounts.c.id).where(payments.c.id == bindparam("payment_id"))
 )
-_LIFTED: Final = select(service_changes.c.id).where(
-    service_changes.c.payment_id == bindparam("payment_id"),
-    service_changes.c.service_status == ServiceStatus.ACTIVE,
+_LAST_CHANGE: Final = (
+    select(service_changes.c.service_status, service_changes.c.changed_at)
+    .where(service_changes.c.account_id == bindparam("account_id"))
+    .order_by(service_changes.c.id.desc())
+    .limit(1)
 )
 
 
@@ -118,31 +120,42 @@ def lock_account_of_payment(connection: Connection, payment_id: str) -> Account:
     return _account(row)
 
 
-def follow_balance(
+def lift_suspension(
     connection: Connection, account: Account, balance_minor: int, payment_id: str, now: datetime
-) -> ServiceStatus:
-    """Let the service status follow the balance a payment, or its cancellation, left behind; returns it.
+) -> None:
+    """A payment that restores the balance lifts a suspension for debt."""
+    if account.service_status is ServiceStatus.SUSPENDED and _is_restored(account, balance_minor):
+        _change_service(connection, account, ServiceStatus.ACTIVE, payment_id, now)
 
-    A payment that restores the balance lifts a suspension for debt; cancelling that payment brings it back.
-    """
-    restored = balance_minor + account.credit_limit.minor >= 0
-    if account.service_status is ServiceStatus.SUSPENDED and restored:
-        return _change_service(connection, account, ServiceStatus.ACTIVE, payment_id, now)
-    lifted = connection.execute(_LIFTED, {"payment_id": payment_id}).first() is not None
-    if account.service_status is ServiceStatus.ACTIVE and not restored and lifted:
-        return _change_service(connection, account, ServiceStatus.SUSPENDED, payment_id, now)
-    return account.service_status
+
+def bring_back_suspension(
+    connection: Connection,
+    account: Account,
+    balance_minor: int,
+    payment_id: str,
+    registered_at: datetime,
+    now: datetime,
+) -> None:
+    """Cancelling a payment undoes the lifting it had a part in, whichever payment was the last of them."""
+    if account.service_status is not ServiceStatus.ACTIVE or _is_restored(account, balance_minor):
+        return
+    last = connection.execute(_LAST_CHANGE, {"account_id": account.id}).first()
+    if last is not None and last.service_status == ServiceStatus.ACTIVE and registered_at <= last.changed_at:
+        _change_service(connection, account, ServiceStatus.SUSPENDED, payment_id, now)
+
+
+def _is_restored(account: Account, balance_minor: int) -> bool:
+    return balance_minor + account.credit_limit.minor >= 0
 
 
 def _change_service(
     connection: Connection, account: Account, status: ServiceStatus, payment_id: str, now: datetime
-) -> ServiceStatus:
+) -> None:
     connection.execute(update(accounts).where(accounts.c.id == account.id).values(service_status=status))
     connection.execute(
         service_changes.insert(),
         {"account_id": account.id, "payment_id": payment_id, "service_status": status, "changed_at": now},
     )
-    return status
 
 
 def charge(connection: Connection, account: Account, amount: Money, *, now: datetime, business_on: date) -> None:

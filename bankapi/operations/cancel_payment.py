@@ -107,7 +107,8 @@ def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancel
         occurred_at=call.now,
         business_on=dealers.business_day(call.terminal, call.now),
     )
-    customers.follow_balance(call.connection, account, moved[account.ledger_account.id], payment.id, call.now)
+    balance = moved[account.ledger_account.id]
+    customers.bring_back_suspension(call.connection, account, balance, payment.id, payment.decided_at, call.now)
     return _cancelled(payment, call.now)
 
 

@@ -9,7 +9,7 @@ from bankapi.billing import customers, dealers, ledger, limits, payments
 from bankapi.billing.customers import Account
 from bankapi.billing.ledger import Entry, LedgerAccountKind, TransactionKind
 from bankapi.billing.money import Money
-from bankapi.billing.payers import PayerKey, ServiceStatus
+from bankapi.billing.payers import PayerKey
 from bankapi.billing.payments import Disposition, Payment
 from bankapi.operations.call import Call
 from bankapi.operations.payable import Payable, payable
@@ -159,9 +159,7 @@ def _post(call: Call, asked: RegisterPayment, payment_id: str, account: Account,
         business_on=dealers.business_day(call.terminal, call.now),
         payment_id=payment_id,
     )
-    if account.service_status is ServiceStatus.SUSPENDED:
-        balance = moved[account.ledger_account.id]
-        customers.follow_balance(call.connection, account, balance, payment_id, call.now)
+    customers.lift_suspension(call.connection, account, moved[account.ledger_account.id], payment_id, call.now)
 
 
 def _receipt(call: Call, asked: RegisterPayment, payment_id: str, registered_at: datetime) -> tuple[str, ...]:
