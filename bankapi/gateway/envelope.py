@@ -5,7 +5,7 @@ takes microseconds for a message and about a millisecond for the worst one.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
 
@@ -64,14 +64,14 @@ class ParsedEnvelope:
         return self.operation_element.removesuffix("Request")
 
 
-def receive(environ: Mapping[str, Any]) -> ReceivedMessage:
-    """Read a POST body from WSGI: `text/xml` in UTF-8, uncoded, at most 256 KiB, and complete."""
+def receive(environ: Mapping[str, Any], keep: Callable[[bytes], None] = lambda body: None) -> ReceivedMessage:
+    """Read a POST body from WSGI: `text/xml` in UTF-8, uncoded, at most 256 KiB, and complete.
+
+    `keep` is given a complete body before its media type is judged: a refusal names the digest of what it refuses.
+    """
     content_type = environ.get("CONTENT_TYPE") or ""
-    _check_media_type(content_type)
     content_encoding = environ.get("HTTP_CONTENT_ENCODING") or ""
     transfer_encoding = environ.get("HTTP_TRANSFER_ENCODING") or ""
-    if content_encoding.strip().lower() not in ("", "identity"):
-        raise Refusal(Rule.HTTP_CONTENT_ENCODING)
     if transfer_encoding.strip().lower() not in ("", "chunked"):  # gunicorn lets "gzip, chunked" pass
         raise Refusal(Rule.HTTP_CONTENT_ENCODING, "a transfer coding beside chunked")
     length = environ.get("CONTENT_LENGTH") or ""
@@ -81,6 +81,10 @@ def receive(environ: Mapping[str, Any]) -> ReceivedMessage:
         body = _read_to_end(environ["wsgi.input"])
     else:
         raise Refusal(Rule.HTTP_CONTENT_LENGTH, "neither a length nor chunks")
+    keep(body)
+    _check_media_type(content_type)
+    if content_encoding.strip().lower() not in ("", "identity"):
+        raise Refusal(Rule.HTTP_CONTENT_ENCODING)
     return ReceivedMessage(body, content_type, content_encoding, environ.get("HTTP_SOAPACTION"))
 
 
