@@ -6,7 +6,7 @@ name that the contract does not know.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import InitVar, dataclass
 from importlib import resources
 from itertools import islice
@@ -73,6 +73,8 @@ class Conformity:
         In this order: what holds a card number is not kept, whatever else is wrong with it.
         """
         header, body = parsed.envelope
+        if any(_holds_card_number(_attribute_values(element)) for element in (parsed.envelope, header)):
+            raise Refusal(Rule.CARD_NUMBER)
         for part in (*(block for block in header if block.tag != names.SECURITY), body):
             if holds_card_number(part):
                 raise Refusal(Rule.CARD_NUMBER)
@@ -183,7 +185,11 @@ _LUHN_OF_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 def holds_card_number(part: etree._Element) -> bool:
     """Is there a primary account number in any text or attribute value?"""
-    candidates = (digits for text in _texts(part) for digits in _candidates(text))
+    return _holds_card_number(_texts(part))
+
+
+def _holds_card_number(texts: Iterable[str]) -> bool:
+    candidates = (digits for text in texts for digits in _candidates(text))
     return any(count >= _CANDIDATES_MAX or _is_card_number(digits) for count, digits in enumerate(candidates))
 
 
@@ -194,8 +200,12 @@ def _texts(part: etree._Element) -> Iterator[str]:
         if element.tail and len(element.tail) >= 13:
             yield element.tail
         if element.attrib:
-            # Ids are the stack's own random names: decimal by chance sometimes, and never what a person typed.
-            yield from (str(value) for name, value in element.items() if len(value) >= 13 and name not in _IDS)
+            yield from _attribute_values(element)
+
+
+def _attribute_values(element: etree._Element) -> Iterator[str]:
+    # Ids are the stack's own random names: decimal by chance sometimes, and never what a person typed.
+    return (str(value) for name, value in element.items() if len(value) >= 13 and name not in _IDS)
 
 
 def _candidates(text: str) -> Iterator[str]:

@@ -21,6 +21,7 @@ _XML_SPACE = " \t\r\n"
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9._-]{0,127}", re.ASCII)
 _ID_ATTRIBUTES = (names.WSU_ID, "Id")
 """The spellings a reference may resolve to: BSP R3005, and what node-soap and XML Signature itself write."""
+_SECURITY_ATTRIBUTES = frozenset({names.MUST_UNDERSTAND, f"{{{names.SOAP}}}actor", *_ID_ATTRIBUTES})
 _all_ids = etree.XPath("//@*[translate(local-name(), 'ID', 'id') = 'id']", smart_strings=False)
 
 _ATTRIBUTES: dict[str, frozenset[str]] = {
@@ -168,6 +169,8 @@ def _security_and_others(header: etree._Element) -> tuple[etree._Element, list[e
     for name, value in security.items():
         if _local_name(str(name)) in ("actor", "role") and value:
             raise Refusal(Rule.WSSE_ACTOR)
+    if not _SECURITY_ATTRIBUTES.issuperset(security.keys()):
+        raise Refusal(Rule.WSSE_HEADER_CHILDREN, "an attribute that is not in the profile")
     return security, [child for child in header if child is not security]
 
 

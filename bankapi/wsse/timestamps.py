@@ -9,6 +9,7 @@ from bankapi.refusals import Refusal, Rule
 from bankapi.wsse import names
 from bankapi.wsse.profile import SecurityProfile
 
+_ATTRIBUTES = frozenset({names.WSU_ID, "Id"})
 _UTC_TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z", re.ASCII)
 
 
@@ -16,6 +17,8 @@ def read_timestamp(timestamp: etree._Element, profile: SecurityProfile) -> tuple
     """Created and Expires: each once, in this order, nothing else (BSP R3203, R3221, R3222, R3224)."""
     if [child.tag for child in timestamp] != [names.CREATED, names.EXPIRES]:
         raise Refusal(Rule.WSSE_TIMESTAMP_FORM)
+    if not _ATTRIBUTES.issuperset(timestamp.keys()):
+        raise Refusal(Rule.WSSE_TIMESTAMP_FORM, "an attribute that is not in the profile")
     created, expires = timestamp
     for element in (created, expires):
         if len(element) or element.keys() or (element.tail or "").strip() or (timestamp.text or "").strip():
