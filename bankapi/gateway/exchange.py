@@ -9,7 +9,7 @@ request changes, its evidence included, is committed in one transaction before t
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -75,6 +75,9 @@ class _Progress:
     operation: str | None = None
     language: str = field(default="")
 
+    def keep(self, request: bytes) -> None:
+        self.request = request
+
 
 def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
     """Answer one HTTP request. Never raises: whatever goes wrong is a signed fault and a journal line."""
@@ -82,8 +85,7 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
     try:
         peer = tls.identify(environ)
         progress.tls_fingerprint = peer.fingerprint
-        received = envelope.receive(environ)
-        progress.request = received.body
+        received = envelope.receive(environ, progress.keep)
         if deadlines.waited_s(environ) > gateway.patience_s:
             raise Failure(FaultCode.OVERLOADED)
         parsed = envelope.parse(received)
@@ -147,7 +149,11 @@ def _refuse(gateway: Gateway, progress: _Progress, error: Exception) -> SignedAn
         progress.verified = None  # a replayed signature is kept already; a card number is never kept
     evidence = _evidence(gateway, progress, signed, str(cause.code), rule=cause.rule)
     try:
-        gateway.store.write(lambda connection: exchanges.append(connection, evidence))
+        try:
+            gateway.store.write(lambda connection: exchanges.append(connection, evidence))
+        except Refusal:  # this signature was refused before: the request is kept already, but not this refusal of it
+            again = replace(evidence, signed=None)
+            gateway.store.write(lambda connection: exchanges.append(connection, again))
     except Exception as failure:
         journal.error(
             "refusal not kept", extra={"exchange_id": progress.exchange_id, "failure": type(failure).__name__}
