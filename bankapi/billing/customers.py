@@ -228,3 +228,40 @@ def add_customer(
             business_on=business_on,
         )
     return account_id
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerSheet:
+    """A customer as the operator's staff see one: with all accounts, each with its phone numbers."""
+
+    customer_number: str
+    name: str
+    language: str | None
+    accounts: tuple[tuple[Account, tuple[str, ...]], ...]
+
+
+def find_customer(connection: Connection, customer_number: str) -> CustomerSheet | None:
+    """A customer by number."""
+    known = connection.execute(select(customers).where(customers.c.customer_number == customer_number)).first()
+    if known is None:
+        return None
+    opened = connection.execute(_BY_ACCOUNT.where(customers.c.id == known.id).order_by(accounts.c.id))
+    sheet = tuple((_account(row), _msisdns(connection, row.id)) for row in opened.all())
+    return CustomerSheet(known.customer_number, known.name, known.language, sheet)
+
+
+def list_customers(connection: Connection, *, after: str, most: int) -> list[CustomerSheet]:
+    """Some customers in the order of their numbers, beginning behind `after`."""
+    numbers = (
+        select(customers.c.customer_number)
+        .where(customers.c.customer_number > after)
+        .order_by(customers.c.customer_number)
+        .limit(most)
+    )
+    found = [find_customer(connection, number) for number in connection.execute(numbers).scalars().all()]
+    return [sheet for sheet in found if sheet is not None]
+
+
+def _msisdns(connection: Connection, account_id: int) -> tuple[str, ...]:
+    of_account = select(subscriptions.c.msisdn).where(subscriptions.c.account_id == account_id)
+    return tuple(connection.execute(of_account.order_by(subscriptions.c.id)).scalars())

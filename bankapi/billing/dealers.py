@@ -4,11 +4,12 @@ from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, bindparam, func, select
 
 from bankapi.billing import ledger
 from bankapi.billing.ledger import Entry, LedgerAccount, LedgerAccountKind, TransactionKind
 from bankapi.billing.money import Money
+from bankapi.billing.tables import ledger_accounts, postings
 from bankapi.billing.terminals import CancelRule, Scheme, Terminal
 
 _BOOKED_AGAINST: Final = {
@@ -20,6 +21,13 @@ _PAID_INTO: Final = {
     TransactionKind.DEPOSIT: LedgerAccountKind.DEALER_DEPOSIT,
     TransactionKind.SETTLEMENT: LedgerAccountKind.DEALER_RECEIVABLE,
 }
+_STANDING: Final = (
+    select(ledger_accounts.c.kind, ledger_accounts.c.currency, func.sum(postings.c.amount_minor))
+    .join_from(ledger_accounts, postings)
+    .where(ledger_accounts.c.owner == bindparam("dealer"), ledger_accounts.c.kind.in_(list(_PAID_INTO.values())))
+    .group_by(ledger_accounts.c.kind, ledger_accounts.c.currency)
+    .order_by(ledger_accounts.c.kind, ledger_accounts.c.currency)
+)
 
 
 def ledger_account(connection: Connection, terminal: Terminal, currency: str) -> LedgerAccount:
@@ -63,4 +71,18 @@ def may_cancel(terminal: Terminal, registered_at: datetime, now: datetime) -> bo
 
 def business_day(terminal: Terminal, instant: datetime) -> date:
     """The dealer's calendar day an instant falls on."""
-    return instant.astimezone(ZoneInfo(terminal.time_zone)).date()
+    return calendar_day(terminal.time_zone, instant)
+
+
+def calendar_day(time_zone: str, instant: datetime) -> date:
+    """The day an instant falls on in a time zone."""
+    return instant.astimezone(ZoneInfo(time_zone)).date()
+
+
+def standing(connection: Connection, dealer: str) -> dict[LedgerAccountKind, list[Money]]:
+    """The dealer's deposit and receivable in each currency, credit-positive, from the postings themselves."""
+    rows = connection.execute(_STANDING, {"dealer": dealer})
+    sums: dict[LedgerAccountKind, list[Money]] = {kind: [] for kind in _PAID_INTO.values()}
+    for kind, currency, total in rows:
+        sums[LedgerAccountKind(kind)].append(Money(int(total), currency))
+    return sums

@@ -22,6 +22,19 @@ class Conversion:
     rate: Decimal | None
 
 
+@dataclass(frozen=True, slots=True)
+class DatedRate:
+    """One unit of `base` is `rate` units of `quote`, from an instant on."""
+
+    base: str
+    quote: str
+    valid_from: datetime
+    rate: Decimal
+
+
+_AT: Final = select(rates.c.rate).where(
+    rates.c.base == bindparam("base"), rates.c.quote == bindparam("quote"), rates.c.valid_from == bindparam("at")
+)
 _IN_FORCE: Final = (
     select(rates.c.rate)
     .where(
@@ -51,3 +64,18 @@ def add_rate(connection: Connection, base: str, quote: str, rate: Decimal, valid
         raise ValueError(f"a rate has at most {DECIMALS_MAX} decimals")
     row = {"base": base, "quote": quote, "rate": rate, "valid_from": valid_from}
     connection.execute(rates.insert(), row)
+
+
+def list_rates(connection: Connection, base: str | None = None, quote: str | None = None) -> list[DatedRate]:
+    """The rates that were set, each pair's newest first."""
+    pair = {rates.c.base: base, rates.c.quote: quote}
+    query = select(rates.c.base, rates.c.quote, rates.c.valid_from, rates.c.rate).where(
+        *(column == code for column, code in pair.items() if code is not None)
+    )
+    rows = connection.execute(query.order_by(rates.c.base, rates.c.quote, rates.c.valid_from.desc()))
+    return [DatedRate(*row) for row in rows]
+
+
+def is_set(connection: Connection, rate: DatedRate) -> bool:
+    """Whether this pair has a rate from this very instant already."""
+    return connection.execute(_AT, {"base": rate.base, "quote": rate.quote, "at": rate.valid_from}).first() is not None

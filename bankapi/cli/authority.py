@@ -12,6 +12,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from bankapi.wsse.profile import PROFILE_V1
+
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey
 BACKDATED = timedelta(minutes=5)
 """Certificates start a little before now: terminals' clocks may run behind ours by the profile's skew."""
@@ -136,11 +138,10 @@ class Authority:
         if not request.is_signature_valid:
             raise ValueError("the certificate request's own signature does not verify")
         key = request.public_key()
-        if isinstance(key, rsa.RSAPublicKey) and key.key_size >= 2048:
-            return self.issue(subject, key, purpose, now)
-        if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
-            return self.issue(subject, key, purpose, now)
-        raise ValueError("the key must be RSA of at least 2048 bits or P-256")
+        if not isinstance(key, rsa.RSAPublicKey | ec.EllipticCurvePublicKey) or not PROFILE_V1.accepts_key(key):
+            shortest, longest = PROFILE_V1.rsa_bits_min, PROFILE_V1.rsa_bits_max
+            raise ValueError(f"the key must be RSA of {shortest} to {longest} bits, or P-256")
+        return self.issue(subject, key, purpose, now)
 
     def revocation_list(
         self, revoked: Iterable[tuple[int, datetime]], now: datetime, life: timedelta = timedelta(days=3650)

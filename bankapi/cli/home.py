@@ -3,6 +3,8 @@
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -177,8 +179,26 @@ def write_secret(path: Path, content: bytes) -> None:
     _write(path, content, 0o600)
 
 
-def _write(path: Path, content: bytes, mode: int) -> None:
+@contextmanager
+def staged(path: Path, content: bytes, mode: int = 0o644) -> Iterator[None]:
+    """Write a file that appears, whole, only when the block has succeeded.
+
+    Whoever reads the path sees the old file or the new one, and a full disk is found out before the block.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(content)
+    new = path.with_name(f".{path.name}.{os.getpid()}.new")
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        yield
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)
+
+
+def _write(path: Path, content: bytes, mode: int) -> None:
+    with staged(path, content, mode):
+        pass

@@ -4,18 +4,47 @@ Exit codes: 0 done, 1 refused, 2 usage, 3 failure.
 """
 
 import os
-import sys
 from collections.abc import Sequence
 from typing import Any
 
 import click
+from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
 
 from bankapi import __version__, settings
-from bankapi.cli import contract, payments, service
-from bankapi.cli.output import REFUSED, CommandFailed
+from bankapi.cli import (
+    channels,
+    contract,
+    customers,
+    dealers,
+    inquiries,
+    limits,
+    payments,
+    rates,
+    service,
+    terminals,
+)
+from bankapi.cli.output import CommandFailed, refused
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Commands(click.Group):
+    """The root: every way a command can fail ends in one sentence and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except IntegrityError as error:
+            raise refused("this contradicts what is in the database already; nothing was done") from error
+        except OperationalError as error:
+            raise CommandFailed(f"the database: {str(error.orig).strip().splitlines()[0]}") from error
+        except SQLAlchemyError as error:
+            raise CommandFailed(f"the database failed: {type(error).__name__}") from error
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise CommandFailed(str(error)) from error
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="bankapi")
 @click.pass_context
 def cli(context: click.Context) -> None:
@@ -29,16 +58,21 @@ def cli(context: click.Context) -> None:
         raise click.UsageError(str(error)) from error
 
 
-for _command in (*service.COMMANDS, *payments.COMMANDS, contract.contract):
+for _command in (
+    *service.COMMANDS,
+    *payments.COMMANDS,
+    dealers.dealer,
+    terminals.terminal,
+    channels.channel,
+    customers.customer,
+    limits.limit,
+    rates.rate,
+    inquiries.payment,
+    contract.contract,
+):
     cli.add_command(_command)
 
 
 def main(arguments: Sequence[str] | None = None) -> Any:
     """The console script."""
-    try:
-        return cli.main(args=list(arguments) if arguments is not None else None, prog_name="bankapi")
-    except CommandFailed as failure:
-        click.echo(f"bankapi: {failure}", err=True)
-        sys.exit(failure.exit_code)
-    except BrokenPipeError:
-        sys.exit(REFUSED)
+    return cli.main(args=list(arguments) if arguments is not None else None, prog_name="bankapi")

@@ -1,7 +1,6 @@
 """A terminal's commands: a real signed client over mutual TLS, the first the demo ATM has."""
 
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -11,9 +10,10 @@ from ulid import ULID
 from bankapi.cli.client import AnswerNotTrusted, TerminalClient
 from bankapi.cli.documents import Amount, Fields
 from bankapi.cli.output import REFUSED, CommandFailed, json_option, show
+from bankapi.cli.parameters import Command
+from bankapi.operations.cancel_payment import CancelReason
 from bankapi.settings import Settings
 
-Command = Callable[..., Any]
 PAYER_KINDS: Final = {"msisdn": "Msisdn", "account": "AccountNumber", "customer": "CustomerNumber"}
 
 
@@ -44,6 +44,19 @@ def amount_options(command: Command) -> Command:
     """How much."""
     command = click.option("--currency", default="RUB", show_default=True, help="ISO 4217 code.")(command)
     return click.option("--amount", required=True, help="Major units, e.g. 100.00.")(command)
+
+
+def key_options(command: Command) -> Command:
+    """Which payment: exactly one of two."""
+    command = click.option("--payment-id", help="The gateway's payment id.")(command)
+    return click.option("--reference", help="The caller's reference.")(command)
+
+
+def key_field(reference: str | None, payment_id: str | None) -> tuple[str, str]:
+    """The `Reference` or `PaymentId` element from the one option that was given."""
+    if (reference is None) == (payment_id is None):
+        raise click.UsageError("give exactly one of --reference and --payment-id")
+    return ("Reference", reference) if reference is not None else ("PaymentId", str(payment_id))
 
 
 def payer_fields(**given: str | None) -> Fields:
@@ -94,16 +107,48 @@ def pay(
 
 
 @click.command()
-@click.option("--reference", help="The caller's reference.")
-@click.option("--payment-id", help="The gateway's payment id.")
+@key_options
 @terminal_options
 @click.pass_obj
 def status(settings: Settings, /, reference: str | None, payment_id: str | None, **options: Any) -> None:
     """Ask what became of a payment."""
-    if (reference is None) == (payment_id is None):
-        raise click.UsageError("give exactly one of --reference and --payment-id")
-    field = ("Reference", reference) if reference is not None else ("PaymentId", str(payment_id))
-    ask(settings, "GetPaymentStatus", [field], **options)
+    ask(settings, "GetPaymentStatus", [key_field(reference, payment_id)], **options)
+
+
+@click.command()
+@key_options
+@amount_options
+@click.option(
+    "--reason",
+    type=click.Choice(list(CancelReason)),
+    default=CancelReason.CUSTOMER_REQUEST.value,
+    show_default=True,
+    help="Why.",
+)
+@terminal_options
+@click.pass_obj
+def cancel(settings: Settings, /, reference: str | None, payment_id: str | None, reason: str, **options: Any) -> None:
+    """Cancel a payment; the amount is the payment's, as a check. A reference never seen can never be paid then."""
+    amount = ("Amount", Amount(options["amount"], options["currency"]))
+    ask(settings, "CancelPayment", [key_field(reference, payment_id), amount, ("Reason", str(reason))], **options)
+
+
+@click.command()
+@payer_options
+@terminal_options
+@click.pass_obj
+def balance(settings: Settings, /, msisdn: str, account: str, customer: str, **options: Any) -> None:
+    """Ask for a customer's balance sheet."""
+    ask(settings, "GetBalance", payer_fields(msisdn=msisdn, account=account, customer=customer), **options)
+
+
+@click.command()
+@payer_options
+@terminal_options
+@click.pass_obj
+def statement(settings: Settings, /, msisdn: str, account: str, customer: str, **options: Any) -> None:
+    """Ask for a customer's last ten transactions, newest first."""
+    ask(settings, "GetMiniStatement", payer_fields(msisdn=msisdn, account=account, customer=customer), **options)
 
 
 @click.command()
@@ -124,7 +169,7 @@ def ping(settings: Settings, /, wait_s: float, **options: Any) -> None:
             return
 
 
-COMMANDS: Final = (validate, pay, status, ping)
+COMMANDS: Final = (validate, pay, status, cancel, balance, statement, ping)
 
 
 def ask(

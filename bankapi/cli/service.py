@@ -6,7 +6,8 @@ import click
 
 from bankapi import clock
 from bankapi.cli import home
-from bankapi.cli.output import REFUSED, CommandFailed
+from bankapi.cli.administration import require_installation
+from bankapi.cli.output import refused
 from bankapi.settings import Settings
 
 
@@ -18,7 +19,7 @@ def init(settings: Settings, demo: bool) -> None:
     try:
         home.create(settings, demo=demo, now=clock.utc_now())
     except home.HomeExists as error:
-        raise CommandFailed(f"{error} is an installation already", REFUSED) from error
+        raise refused(f"{error} is an installation already") from error
     click.echo(f"made {settings.home}")
 
 
@@ -28,8 +29,7 @@ def serve(settings: Settings) -> None:
     """Run the gateway: gunicorn with mutual TLS, until it is told to stop."""
     from bankapi.gateway import journal, server, wsgi
 
-    if not settings.ca_certificate.exists():
-        raise CommandFailed(f"{settings.home} is not an installation; make one with: bankapi init")
+    require_installation(settings)
     journal.configure()
     gateway = settings.gateway
     server.serve(
