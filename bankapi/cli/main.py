@@ -22,6 +22,7 @@ from bankapi.cli import (
     rates,
     service,
     terminals,
+    worker,
 )
 from bankapi.cli.output import CommandFailed, refused
 
@@ -60,6 +61,7 @@ def cli(context: click.Context) -> None:
 
 for _command in (
     *service.COMMANDS,
+    worker.worker,
     *payments.COMMANDS,
     dealers.dealer,
     terminals.terminal,
@@ -76,3 +78,7 @@ for _command in (
 def main(arguments: Sequence[str] | None = None) -> Any:
     """The console script."""
     return cli.main(args=list(arguments) if arguments is not None else None, prog_name="bankapi")
+
+
+if __name__ == "__main__":
+    main()

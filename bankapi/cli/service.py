@@ -1,5 +1,10 @@
 """`bankapi init` and `bankapi serve`: making a home, and running the gateway in it."""
 
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 import click
@@ -24,30 +29,41 @@ def init(settings: Settings, demo: bool) -> None:
 
 
 @click.command()
+@click.option("--no-worker", is_flag=True, help="Leave the background work to `bankapi worker`, run elsewhere.")
 @click.pass_obj
-def serve(settings: Settings) -> None:
-    """Run the gateway: gunicorn with mutual TLS, until it is told to stop."""
+def serve(settings: Settings, /, no_worker: bool) -> None:
+    """Run the gateway: gunicorn with mutual TLS and the background worker, until it is told to stop."""
     from bankapi.gateway import journal, server, wsgi
 
     require_installation(settings)
     journal.configure()
     gateway = settings.gateway
-    server.serve(
-        lambda: wsgi.create_application(settings),
-        server.ServerOptions(
-            bind=f"{gateway.host}:{gateway.port}",
-            workers=gateway.workers,
-            threads=gateway.threads,
-            certificate=settings.gateway_file("cert.pem"),
-            key=settings.gateway_file("key.pem"),
-            client_ca=settings.ca_certificate,
-            crl=settings.revocation_list,
-            keepalive_s=gateway.keepalive_s,
-            handshake_deadline_s=gateway.handshake_deadline_s,
-            request_deadline_s=gateway.request_deadline_s,
-            graceful_timeout_s=gateway.graceful_stop_s,
-        ),
+    options = server.ServerOptions(
+        bind=f"{gateway.host}:{gateway.port}",
+        workers=gateway.workers,
+        threads=gateway.threads,
+        certificate=settings.gateway_file("cert.pem"),
+        key=settings.gateway_file("key.pem"),
+        client_ca=settings.ca_certificate,
+        crl=settings.revocation_list,
+        keepalive_s=gateway.keepalive_s,
+        handshake_deadline_s=gateway.handshake_deadline_s,
+        request_deadline_s=gateway.request_deadline_s,
+        graceful_timeout_s=gateway.graceful_stop_s,
     )
+    with nullcontext() if no_worker else _worker(settings):
+        server.serve(lambda: wsgi.create_application(settings), options)
+
+
+@contextmanager
+def _worker(settings: Settings) -> Iterator[None]:
+    """`bankapi worker` in a process of its own, which ends with this one however this one ends."""
+    command = [sys.executable, "-m", "bankapi.cli.main", "worker", "--parent", str(os.getpid())]
+    process = subprocess.Popen(command, env={**os.environ, "BANKAPI_HOME": str(settings.home)})  # noqa: S603  ourselves
+    try:
+        yield
+    finally:
+        process.terminate()
 
 
 COMMANDS: Final = (init, serve)

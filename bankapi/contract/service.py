@@ -247,7 +247,7 @@ def _money(request: Any, member: str) -> Money:
     try:
         return Money.from_decimal(amount.Value, amount.currency)
     except AmountError as error:
-        path = f"/{request.get_type_name()}/{member}"
+        path = f"/soap:Envelope/soap:Body/{request.get_type_name()}/{member}"
         raise Refusal(Rule.SCHEMA, violations=(SchemaViolation(path, "currency-exponent", str(error)),)) from error
 
 

@@ -5,6 +5,7 @@ leaves a tree of whole batches; the next run goes on from there. Two sealers at 
 leaf_index is the primary key.
 """
 
+import time
 from contextlib import suppress
 from datetime import datetime
 from typing import Final
@@ -18,12 +19,13 @@ from bankapi.evidence.checkpoints import Checkpoint
 from bankapi.evidence.tables import checkpoints as checkpoint_rows
 from bankapi.evidence.tables import exchanges, signing_certificates, tree_leaves, tree_nodes
 from bankapi.evidence.tree import Node
-from bankapi.storage.engine import Store
+from bankapi.storage.engine import STORAGE_ERRORS, Store
 from bankapi.wsse.signing import SigningIdentity
 from bankapi.wsse.trust import fingerprint
 
 BATCH_MAX: Final = 256
 """Exchanges sealed in one transaction: a few milliseconds of writing."""
+_LOOK_UP_S: Final = 1.0
 OVERTAKEN_MAX: Final = 10_000
 """PostgreSQL may commit a lower exchange number after a higher one. A transaction that so many others overtook is
 dead; should it live after all, the audit counts its exchange as not sealed."""
@@ -113,6 +115,25 @@ def latest_checkpoint(connection: Connection) -> Checkpoint | None:
     newest = select(checkpoint_rows.c.note).order_by(checkpoint_rows.c.tree_size.desc()).limit(1)
     note = connection.execute(newest).scalar()
     return None if note is None else checkpoints.parse(note)
+
+
+class NewestCheckpoint:
+    """The newest checkpoint for the answers of one process, looked up once a second at most."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._note: bytes | None = None
+        self._due_at = 0.0
+
+    def newest(self) -> bytes | None:
+        """The note of the newest checkpoint; the last one known while the database cannot be asked."""
+        now = time.monotonic()
+        if now >= self._due_at:
+            self._due_at = now + _LOOK_UP_S  # first, so that one thread looks and the others go on
+            with suppress(*STORAGE_ERRORS), self._store.read() as connection:
+                found = latest_checkpoint(connection)
+                self._note = None if found is None else found.note.encode()
+        return self._note
 
 
 def stored_hashes(connection: Connection) -> tree.HashOf:

@@ -74,6 +74,7 @@ class Inbox:
         self._chunk_at = 0
         self._chunks_bytes = 0
         self.awaits_continue = False
+        self.is_cut = False
 
     def put(self, received: bytes) -> None:
         self._received += received
@@ -107,8 +108,9 @@ class Inbox:
         head = bytes(self._received[: end + 2]).lower()
         lengths = re.findall(rb"\ncontent-length:[ \t]*([0-9]{1,10})[ \t]*\r", head)
         self._chunked = b"\ntransfer-encoding:" in head and not lengths
-        if len(lengths) == 1 and b"\ntransfer-encoding:" not in head and int(lengths[0]) <= self._body_bytes_max:
-            self._complete_at += int(lengths[0])
+        if len(lengths) == 1 and b"\ntransfer-encoding:" not in head:
+            self.is_cut = int(lengths[0]) > self._body_bytes_max
+            self._complete_at += 0 if self.is_cut else int(lengths[0])
         self.awaits_continue = re.search(rb"\nexpect:[ \t]*100-continue[ \t]*\r", head) is not None
         return True
 
@@ -133,7 +135,8 @@ class Inbox:
                 return self._received.find(b"\r\n\r\n", line_end) >= 0
             begin, room = line_end + 2, self._body_bytes_max - self._chunks_bytes
             if size > room:
-                return len(self._received) > begin + room
+                self.is_cut = len(self._received) > begin + room
+                return self.is_cut
             if len(self._received) < begin + size + 2:
                 return False
             if self._received[begin + size : begin + size + 2] != b"\r\n":
@@ -188,6 +191,8 @@ class Connection(TConn):  # type: ignore[misc]
     sock: Any
     keep_alive: object = False
     queued_at: float = 0.0
+    is_cut: bool = False
+    """Whether the body of the received request is longer than we take: what is left of it is never read."""
 
     def __init__(
         self, cfg: Any, sock: socket.socket, client: Any, server: Any, terms: ServerTerms, deadlines: Deadlines
@@ -221,6 +226,7 @@ class Connection(TConn):  # type: ignore[misc]
             return False
         if self.sock.context is not self._terms.context():
             raise NoMoreData()  # The CRL may name this client by now: it must prove itself again.
+        self.is_cut = self._inbox.is_cut
         self.parser.unreader.unread(self._inbox.take())
         return True
 

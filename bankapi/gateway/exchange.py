@@ -24,13 +24,14 @@ from bankapi.clock import Clock
 from bankapi.contract.application import Contract, card_bin, exchange_header, requested_language
 from bankapi.evidence import exchanges
 from bankapi.evidence.exchanges import Exchange, SignedRequest
+from bankapi.evidence.sealing import NewestCheckpoint
 from bankapi.gateway import admission, deadlines, envelope, faults, tls
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.journal import where
 from bankapi.languages import choosing
 from bankapi.operations.call import Call
 from bankapi.refusals import Failure, FaultCode, Refusal, Rule
-from bankapi.storage.engine import Store
+from bankapi.storage.engine import STORAGE_ERRORS, Store
 from bankapi.wsse import signing, verification
 from bankapi.wsse.profile import SecurityProfile
 from bankapi.wsse.signing import SigningIdentity
@@ -51,6 +52,7 @@ class Gateway:
     identity: SigningIdentity
     store: Store
     clock: Clock
+    checkpoints: NewestCheckpoint
     patience_s: float
     """A request that waited longer for its turn is refused as OVERLOADED: better a quick no than a late yes."""
 
@@ -105,6 +107,8 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
             return _perform(gateway, connection, progress, verified, terminal)
 
         return gateway.store.write(perform)
+    except STORAGE_ERRORS as error:
+        return _unavailable(gateway, progress, error)
     except Exception as error:
         return _refuse(gateway, progress, error)
 
@@ -125,6 +129,18 @@ def _perform(
     signed = _sign(gateway, progress, done.answer)
     exchanges.append(connection, _evidence(gateway, progress, signed, str(done.result), terminal_id=terminal.id))
     return SignedAnswer(signed, is_fault=False)
+
+
+def _unavailable(gateway: Gateway, progress: _Progress, error: Exception) -> SignedAnswer:
+    """The database cannot: nothing was decided, and nothing can be kept but a line in the log."""
+    if progress.verified is None or progress.operation is None:
+        return _refuse(gateway, progress, error)
+    cause = faults.cause_of(error)
+    extra = {"exchange_id": progress.exchange_id, "rule": cause.rule, "operation": progress.operation}
+    journal.error("unavailable", extra={**extra, "failure": type(error).__name__, "where": where(error)})
+    language = requested_language(progress.verified.body) or progress.language
+    answer = gateway.contract.unavailable(progress.operation, language, gateway.clock())
+    return SignedAnswer(_sign(gateway, progress, answer), is_fault=False)
 
 
 def _refuse(gateway: Gateway, progress: _Progress, error: Exception) -> SignedAnswer:
@@ -162,7 +178,9 @@ def _refuse(gateway: Gateway, progress: _Progress, error: Exception) -> SignedAn
 
 
 def _sign(gateway: Gateway, progress: _Progress, payload: etree._Element) -> bytes:
-    header = exchange_header(progress.exchange_id, exchanges.request_digest(progress.request))
+    header = exchange_header(
+        progress.exchange_id, exchanges.request_digest(progress.request), gateway.checkpoints.newest()
+    )
     return signing.sign_envelope(payload, gateway.identity, now=gateway.clock(), headers=(header,))
 
 

@@ -162,6 +162,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         # RFC 9112 section 6.1 lets a server refuse other codings; gunicorn passes `gzip, chunked` on undecoded.
         if any(name == "TRANSFER-ENCODING" and value.lower() != "chunked" for name, value in req.headers):
             raise InvalidHeader("TRANSFER-ENCODING", req=req)
+        if conn.is_cut:
+            req.force_close()  # and the answer announces it (RFC 9112 section 9.6)
         req._expected_100_continue = False  # The body is here already (RFC 9110 section 10.1.1).
         return super().handle_request(req, conn)
 

@@ -7,6 +7,7 @@ from typing import Any, Final
 from bankapi import clock
 from bankapi.contract.application import Contract
 from bankapi.evidence import sealing
+from bankapi.evidence.sealing import NewestCheckpoint
 from bankapi.gateway import exchange, faults, keys
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.exchange import Gateway
@@ -38,6 +39,7 @@ def create_gateway(settings: Settings) -> Gateway:
         identity=identity,
         store=store,
         clock=clock.utc_now,
+        checkpoints=NewestCheckpoint(store),
         patience_s=settings.gateway.patience_s,
     )
 

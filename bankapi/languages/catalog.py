@@ -31,12 +31,11 @@ _FAULTS: Final = {
     FaultCode.MALFORMED_MESSAGE: "The message is not a well-formed SOAP 1.1 request of this service.",
     FaultCode.SCHEMA_VIOLATION: "The message does not conform to the XML schema; the detail says where and why.",
     FaultCode.SECURITY: (
-        "The message was refused by the security policy. It must be sent and signed by a registered, unblocked"
-        " terminal: WS-Security X.509 token profile, a fresh Timestamp, Body and Timestamp signed with RSA-SHA256 or"
-        " ECDSA-SHA256 and SHA-256 digests, exclusive canonicalization, each signature used once. Stacks that default"
-        " to SHA-1 need a setting (CXF: ws-security.asymmetric.signature.algorithm ="
-        " http://www.w3.org/2001/04/xmldsig-more#rsa-sha256). The operator finds the exact reason under the exchange"
-        " id."
+        "Refused by the security policy. A registered, unblocked terminal must send and sign: Body and a fresh"
+        " Timestamp, RSA-SHA256 or ECDSA-SHA256 with SHA-256 digests, exclusive canonicalization, a signature used"
+        " once (sign a retry anew, with new ids). Stacks that default to SHA-1 need a setting, such as CXF's"
+        " ws-security.asymmetric.signature.algorithm = http://www.w3.org/2001/04/xmldsig-more#rsa-sha256."
+        " The operator finds the reason under the exchange id."
     ),
     FaultCode.MESSAGE_TOO_LARGE: "The message is larger or more deeply nested than this service accepts.",
     FaultCode.UNSUPPORTED_MEDIA_TYPE: "Send text/xml in UTF-8, without a content encoding or attachments.",

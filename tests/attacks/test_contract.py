@@ -106,7 +106,6 @@ def test_an_amount_that_its_currency_cannot_have_is_a_violation(arena: Arena, ca
     assert amount not in violation["reason"]
 
 
-@pytest.mark.xfail(strict=True, reason="contract/service leaves soap:Envelope/soap:Body out")
 def test_paths_are_written_in_one_way(arena: Arena) -> None:
     scene = arena.scene()
     (violation,) = _violations(arena, scene, payment(scene.canary, "0.5", "JPY"), is_evidence=True)

@@ -282,7 +282,6 @@ def test_schema_locations_fetch_nothing(arena: Arena, listener: socket.socket) -
         listener.accept()
 
 
-@pytest.mark.xfail(strict=True, reason="the worker closes the connection whose body it did not read, unannounced")
 @pytest.mark.parametrize("chunked", [False, True])
 def test_a_connection_that_will_be_closed_is_announced_to_be(arena: Arena, chunked: bool) -> None:
     """RFC 9112 section 9.6: or else the next payment on it is lost."""
