@@ -62,14 +62,16 @@ def list_payments(
     most: int,
 ) -> list[Any]:
     """Settled references with their columns, newest first. The days are business days of each dealer."""
-    conditions = (
-        (dealer, dealers.c.name == dealer),
-        (terminal, terminals.c.name == terminal),
-        (first_on, payments.c.business_on >= first_on),
-        (last_on, payments.c.business_on <= last_on),
-    )
-    holding = [condition for value, condition in conditions if value is not None]
-    return list(connection.execute(_LINES.where(*holding).order_by(payments.c.id.desc()).limit(most)))
+    query = _LINES
+    if dealer is not None:
+        query = query.where(dealers.c.name == dealer)
+    if terminal is not None:
+        query = query.where(terminals.c.name == terminal)
+    if first_on is not None:
+        query = query.where(payments.c.business_on >= first_on)
+    if last_on is not None:
+        query = query.where(payments.c.business_on <= last_on)
+    return list(connection.execute(query.order_by(payments.c.id.desc()).limit(most)))
 
 
 def find_payment(

@@ -110,7 +110,7 @@ def _from_cash(connection: Connection, openings: Sequence[Entry]) -> Iterator[En
 def _insert_all(connection: Connection, key: Column[str], rows: Sequence[dict[str, Any]]) -> dict[str, int]:
     """Insert rows into the table of `key`, which tells them apart, and return their numbers by it."""
     statement = insert(key.table).returning(key, key.table.c.id)
-    return dict(connection.execute(statement, rows).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(statement, rows)}
 
 
 def _known(connection: Connection, column: Column[str], values: Sequence[str]) -> frozenset[str]:

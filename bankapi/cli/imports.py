@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -68,7 +69,7 @@ class Mistakes:
         """End the command with the report when there was any mistake."""
         if not self.count:
             return
-        for line, mistake in sorted(self.shown):
+        for line, mistake in sorted(self.shown, key=itemgetter(0)):
             click.echo(f"line {line}: {mistake}", err=True)
         if self.count > len(self.shown):
             click.echo(f"and {self.count - len(self.shown)} more", err=True)

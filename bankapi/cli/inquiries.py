@@ -1,6 +1,6 @@
 """`bankapi payment`: what staff look up when a bank or a customer asks."""
 
-from dataclasses import asdict
+from dataclasses import fields
 from datetime import datetime
 from typing import Any, Final
 
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 
 from bankapi.billing import inquiries
 from bankapi.billing.customers import masked_name
+from bankapi.billing.inquiries import Movement
 from bankapi.billing.money import Money
 from bankapi.cli.administration import read
 from bankapi.cli.output import json_option, refused, show, show_all
@@ -84,7 +85,11 @@ def show_(settings: Settings, payment_id: str | None, reference: str | None, dea
         if row is None:
             raise refused("there is no such payment")
         facts = {name: value for name in _FACTS if (value := getattr(row, name)) is not None}
-        return {**_fields(row), **facts, "postings": [asdict(each) for each in inquiries.movements(connection, row.id)]}
+        return {
+            **_fields(row),
+            **facts,
+            "postings": [_posting(each) for each in inquiries.movements(connection, row.id)],
+        }
 
     show(read(settings, look), as_json)
 
@@ -107,6 +112,10 @@ def _fields(row: Any) -> dict[str, Any]:
         "rate": row.rate,
         "fee": _money(row.fee_minor, row.fee_currency),
     }
+
+
+def _posting(movement: Movement) -> dict[str, Any]:
+    return {field.name: getattr(movement, field.name) for field in fields(movement)}
 
 
 def _money(minor: int | None, currency: str | None) -> Money | None:

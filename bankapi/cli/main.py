@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import click
-from sqlalchemy.exc import IntegrityError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bankapi import __version__, settings
 from bankapi.cli import (
@@ -37,7 +37,7 @@ class Commands(click.Group):
             raise refused("this contradicts what is in the database already; nothing was done") from error
         except OperationalError as error:
             raise CommandFailed(f"the database: {str(error.orig).strip().splitlines()[0]}") from error
-        except SQLAlchemyError as error:
+        except DBAPIError as error:
             raise CommandFailed(f"the database failed: {type(error).__name__}") from error
         except BrokenPipeError:
             raise
