@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, ForeignKey, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 
-from bankapi.storage.append_only import APPEND_ONLY
+from bankapi.storage.append_only import APPEND_ONLY, emptied
 from bankapi.storage.columns import Instant, RowId, metadata
 
 exchanges = Table(
@@ -23,14 +23,26 @@ exchanges = Table(
     Column("request_digest", LargeBinary(32), nullable=False),
     Column("answer_digest", LargeBinary(32), nullable=False),
     # zlib (RFC 1950) of the bytes as received and as sent. An unverified request is kept by digest only: it
-    # proves nothing about anybody, and it may hold what we must never store.
+    # proves nothing about anybody, and it may hold what we must never store. Both become NULL when they have
+    # been moved to an archive file; their digests, and so the tree, stay.
     Column("request", LargeBinary),
-    Column("answer", LargeBinary, nullable=False),
+    Column("answer", LargeBinary),
     # A signature is accepted once. It is looked up with the signed Created time in front, so that the index
     # grows at its end however many exchanges there are.
     Column("signed_created_at", Instant),
     Column("replay_key", LargeBinary(32)),
     UniqueConstraint("signed_created_at", "replay_key"),
+    info=emptied(("request", "answer"), "OLD.id <= (SELECT max(last_row_id) FROM archives)"),
+)
+
+# Files that bodies of old exchanges were moved to.
+archives = Table(
+    "archives",
+    metadata,
+    Column("last_row_id", RowId, primary_key=True, autoincrement=False),
+    Column("first_row_id", RowId, nullable=False),
+    Column("archived_at", Instant, nullable=False),
+    Column("file_digest", LargeBinary(32), nullable=False),
     info=APPEND_ONLY,
 )
 

@@ -1,8 +1,10 @@
 """Facts are added, never changed: the database itself refuses UPDATE and DELETE of the tables listed so.
 
-Mark a table with `info=APPEND_ONLY`; the triggers are part of its creation on SQLite and PostgreSQL.
+Mark a table with `info=APPEND_ONLY`; the triggers are part of its creation on SQLite and PostgreSQL. A table marked
+with `emptied(...)` allows one change more: some columns become NULL, and nothing else, once a condition holds.
 """
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import MetaData, Table, event
@@ -10,26 +12,48 @@ from sqlalchemy.engine import Connection
 
 APPEND_ONLY: Final = {"append_only": True}
 
+
+def emptied(columns: Sequence[str], condition: str) -> dict[str, Any]:
+    """The mark of a table whose `columns` may be set to NULL, together, where `condition` (SQL over OLD) holds."""
+    return {**APPEND_ONLY, "emptied": (tuple(columns), condition)}
+
+
 _POSTGRES_FUNCTION: Final = """
-CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation'; END $$
+CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF {allowed} THEN RETURN NEW; END IF;
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END $$
 """
 
 
-def statements(table: str, dialect: str) -> list[str]:
+def statements(table: Table, dialect: str) -> list[str]:
     """The DDL that makes one table append-only."""
+    name, allowed = table.name, _allowed(table, dialect)
     if dialect == "sqlite":
+        refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
         return [
-            f"CREATE TRIGGER {table}_no_{change.lower()} BEFORE {change} ON {table} "
-            f"BEGIN SELECT RAISE(ABORT, '{table} is append-only'); END"
-            for change in ("UPDATE", "DELETE")
+            f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} WHEN NOT ({allowed}) {refuse}",
+            f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} {refuse}",
         ]
     return [
-        _POSTGRES_FUNCTION,
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table} "
-        "FOR EACH ROW EXECUTE FUNCTION refuse_change()",
-        f"CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table} EXECUTE FUNCTION refuse_change()",
+        _POSTGRES_FUNCTION.format(function="refuse_change", allowed="FALSE"),
+        _POSTGRES_FUNCTION.format(function=f"refuse_change_of_{name}", allowed=allowed),
+        f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} "
+        f"FOR EACH ROW EXECUTE FUNCTION refuse_change_of_{name}()",
+        f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_change()",
+        f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} EXECUTE FUNCTION refuse_change()",
     ]
+
+
+def _allowed(table: Table, dialect: str) -> str:
+    """The condition of the one change that passes."""
+    if "emptied" not in table.info:
+        return "FALSE"
+    columns, condition = table.info["emptied"]
+    same = "IS" if dialect == "sqlite" else "IS NOT DISTINCT FROM"
+    kept = (f"NEW.{column.name} {same} OLD.{column.name}" for column in table.columns if column.name not in columns)
+    return " AND ".join([*(f"NEW.{name} IS NULL" for name in columns), *kept, f"({condition})"])
 
 
 def guard(metadata: MetaData) -> None:
@@ -41,5 +65,5 @@ def guard(metadata: MetaData) -> None:
 
 def _create_triggers(table: Table, connection: Connection, **_: Any) -> None:
     dialect = connection.dialect.name
-    for statement in statements(table.name, dialect):
+    for statement in statements(table, dialect):
         connection.exec_driver_sql(statement.replace("%", "%%") if dialect != "sqlite" else statement)

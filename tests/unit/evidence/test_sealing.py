@@ -5,9 +5,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import DBAPIError
 
 from bankapi.cli.authority import Authority, Purpose, new_ec_key, new_rsa_key, subject_name
-from bankapi.evidence import checkpoints, exchanges, sealing, tree
+from bankapi.evidence import archive, checkpoints, exchanges, sealing, tree
 from bankapi.evidence.checkpoints import CheckpointError
 from bankapi.evidence.exchanges import Exchange
 from bankapi.storage import schema
@@ -94,3 +95,37 @@ def test_a_checkpoint_with_any_changed_byte_is_refused(store: Store, identity: S
         changed = note[:at] + bytes([note[at] ^ 1]) + note[at + 1 :]
         with pytest.raises((CheckpointError, UnicodeDecodeError)):
             checkpoints.parse(changed.decode()).verify(identity.certificate)
+
+
+def test_archived_bodies_are_in_the_file_and_the_tree_does_not_notice(store: Store, tmp_path: Path) -> None:
+    keep(store, 0, 30)
+    sealing.seal(store)
+    keep(store, 30, 5)
+    with store.read() as connection:
+        root = tree.root(30, sealing.stored_hashes(connection))
+    file = tmp_path / "bodies.zip"
+    assert archive.archive(store, NOW + timedelta(seconds=20), file, NOW) == 20
+    assert archive.archive(store, NOW + timedelta(hours=1), tmp_path / "more.zip", NOW) == 10, "only what is sealed"
+    for number in range(20):
+        assert archive.read(file, f"{number:026d}") == (None, f"answer {number}".encode())
+    with store.read() as connection:
+        kept = connection.exec_driver_sql("SELECT count(*) FROM exchanges WHERE answer IS NOT NULL").scalar()
+        assert kept == 5
+        assert tree.root(30, sealing.stored_hashes(connection)) == root
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE exchanges SET request = NULL, answer = NULL WHERE id = 21",
+        "UPDATE exchanges SET answer = x'00' WHERE id = 1",
+        "UPDATE exchanges SET request = NULL, answer = NULL, outcome = 'X' WHERE id = 1",
+        "DELETE FROM exchanges WHERE id = 1",
+    ],
+)
+def test_nothing_but_the_bodies_of_archived_exchanges_can_be_emptied(store: Store, tmp_path: Path, change: str) -> None:
+    keep(store, 0, 30)
+    sealing.seal(store)
+    archive.archive(store, NOW + timedelta(seconds=20), tmp_path / "bodies.zip", NOW)
+    with pytest.raises(DBAPIError, match="append-only"):
+        store.write(lambda connection: connection.exec_driver_sql(change))
