@@ -8,7 +8,7 @@ from pathlib import Path
 from bankapi import clock, settings
 from bankapi.cli import home as homes
 from bankapi.cli.payments import terminal_client
-from tests.bench import load, stages
+from tests.bench import growth, load, stages
 from tests.conftest import copy_home
 from tests.running import start_gateway
 
@@ -19,8 +19,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--payments", type=int, default=3000, help="per run")
     arguments.add_argument("--connections", type=int, default=16)
+    arguments.add_argument("--growth", action="store_true", help="cost at 10^4 and at 10^6 stored payments instead")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if asked.growth:
+            _growth(Path(folder), asked.payments // 6)
+            return
         pristine = Path(folder) / "pristine"
         homes.create(settings.load(pristine, {}), demo=True, now=clock.utc_now())
         _stages(pristine, Path(folder) / "stages", asked.payments // 3)
@@ -36,6 +40,15 @@ def _stages(pristine: Path, folder: Path, count: int) -> None:
     for stage, cost in costs.items():
         print(f"  {stage:<28}{cost:8.0f} µs {cost / total:6.1%}")
     print(f"  {'together':<28}{total:8.0f} µs")
+
+
+def _growth(folder: Path, calls: int) -> None:
+    sizes = (10**4, 10**6)
+    costs = growth.measure(folder, sizes, calls)
+    print(f"an operation in process, committed, {calls} times, SQLite synchronous=FULL, medians")
+    print(f"  {'stored payments':<20}" + "".join(f"{size:>14,}" for size in sizes) + f"{'ratio':>9}")
+    for name, (few, many) in costs.items():
+        print(f"  {name:<20}{few:11.0f} µs{many:11.0f} µs{many / few:9.2f}")
 
 
 def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> None:
