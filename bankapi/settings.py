@@ -89,6 +89,12 @@ class Settings:
         """`cert.pem`, `key.pem` (TLS), `signing-cert.pem`, `signing-key.pem`."""
         return self.home / "gateway" / name
 
+    @property
+    def signing_certificates(self) -> list[Path]:
+        """What answers may be signed by: the present key, and during a rollover the next and the last one."""
+        names = ("signing-cert.pem", "next-signing-cert.pem", "last-signing-cert.pem")
+        return [file for file in map(self.gateway_file, names) if file.exists()]
+
     def terminal_file(self, terminal: str, name: str) -> Path:
         """`cert.pem` or `key.pem` of a terminal whose key was made here (demo and tests)."""
         return self.home / "terminals" / terminal / name

@@ -39,14 +39,16 @@ class Answer:
 
 
 class TerminalClient:
-    """One terminal with its key pair, the operator's CA and the gateway's signing certificate."""
+    """One terminal with its key pair, the operator's CA and the gateway's signing certificates."""
 
-    def __init__(self, url: str, *, certificate: Path, key: Path, ca: Path, gateway_certificate: Path) -> None:
+    def __init__(
+        self, url: str, *, certificate: Path, key: Path, ca: Path, gateway_certificates: Iterable[Path]
+    ) -> None:
         self._url = urlsplit(url)
         self._context = tls.client_context(certificate, key, ca)
         self._identity = keys.load_identity(certificate, key)
         self._trust = keys.load_trust(ca)
-        self._gateway = fingerprint(keys.load_certificate(gateway_certificate))
+        self._gateway = {fingerprint(keys.load_certificate(file)) for file in gateway_certificates}
         self._connection: http.client.HTTPSConnection | None = None
 
     def call(self, operation: str, fields: Fields) -> Answer:
@@ -91,7 +93,7 @@ class TerminalClient:
             )
         except (Refusal, etree.XMLSyntaxError) as error:
             raise AnswerNotTrusted(f"the answer's signature does not hold: {error}") from error
-        if found.fingerprint != self._gateway:
+        if found.fingerprint not in self._gateway:
             raise AnswerNotTrusted("the answer is signed, but not by the gateway")
         if _answered_digest(found.headers) != request_digest(request):
             raise AnswerNotTrusted("the answer is to another request")

@@ -17,6 +17,7 @@ from bankapi.cli import (
     customers,
     dealers,
     inquiries,
+    keys,
     limits,
     payments,
     rates,
@@ -69,6 +70,7 @@ for _command in (
     customers.customer,
     limits.limit,
     rates.rate,
+    keys.key,
     inquiries.payment,
     contract.contract,
 ):

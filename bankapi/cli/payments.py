@@ -204,5 +204,5 @@ def terminal_client(settings: Settings, terminal: str, url: str | None = None) -
         certificate=settings.terminal_file(terminal, "cert.pem"),
         key=settings.terminal_file(terminal, "key.pem"),
         ca=settings.ca_certificate,
-        gateway_certificate=settings.gateway_file("signing-cert.pem"),
+        gateway_certificates=settings.signing_certificates,
     )

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from bankapi import clock
-from bankapi.cli.output import CommandFailed
+from bankapi.cli.administration import require_installation
 from bankapi.evidence import sealing
 from bankapi.gateway import journal, keys
 from bankapi.settings import Settings
@@ -27,8 +27,7 @@ _REST_AFTER_FAILURE_S: Final = 5.0
 @click.pass_obj
 def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
     """Seal exchanges and sign checkpoints, until told to stop. Any number of workers may run at once."""
-    if not settings.ca_certificate.exists():
-        raise CommandFailed(f"{settings.home} is not an installation; make one with: bankapi init")
+    require_installation(settings)
     journal.configure()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -142,7 +142,7 @@ class Arena:
             certificate=party.certificate_file,
             key=party.key_file,
             ca=self.gateway.settings.ca_certificate,
-            gateway_certificate=self.gateway.settings.gateway_file("signing-cert.pem"),
+            gateway_certificates=self.gateway.settings.signing_certificates,
         )
 
     def scene(self, signer: Party | None = None) -> Scene:

@@ -47,7 +47,7 @@ class Pair:
             certificate=self.certificate,
             key=self.key,
             ca=settings.ca_certificate,
-            gateway_certificate=settings.gateway_file("signing-cert.pem"),
+            gateway_certificates=settings.signing_certificates,
         )
 
 
