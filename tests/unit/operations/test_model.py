@@ -161,11 +161,14 @@ class Machine(RuleBasedStateMachine):
         self._register(terminal, self._fresh(payer, amount), payer, amount)
 
     @precondition(lambda self: self.promises)
-    @rule(which=moments, other=terminal_names, is_own=st.booleans())
-    def register_as_validated(self, which: int, other: str, is_own: bool) -> None:
+    @rule(which=moments, other=terminal_names, is_own=st.booleans(), late=st.sampled_from([None, 0, 1]))
+    def register_as_validated(self, which: int, other: str, is_own: bool, late: int | None) -> None:
+        """At once, or so many milliseconds after the last instant of the promise."""
         validation_id, promise = self.promises[-1 - which % len(self.promises)]
         own = next(name for name, dealer in DEALERS.items() if dealer.name == promise.dealer)
         payer, amount = promise.content
+        if late is not None:
+            self.now = max(self.now, promise.until + timedelta(milliseconds=late - 1))
         asked = self._fresh(payer, amount, validation_id)
         self._register(own if is_own else other, asked, payer, amount, promise)
 
@@ -238,6 +241,13 @@ class Machine(RuleBasedStateMachine):
         assert (answer.state, answer.cancelled_at) == (settled.state, settled.cancelled_at)
         assert answer.registered_at == (settled.at if settled.state in ("REGISTERED", "CANCELLED") else None)
         assert answer.decline_code == (settled.result if settled.state == "DECLINED" else None)
+
+    @rule(payer=st.sampled_from(PAYERS[:12]), minutes=st.sampled_from([0, 6]))
+    def try_numbers_out(self, payer: Payer, minutes: int) -> None:
+        """One more than the dealer may miss, and then a number that exists."""
+        for each in (*PAYERS[-1:] * 2, payer):
+            self.ask_balance_and_statement("NEVER-1", each)
+            self.now += timedelta(minutes=minutes)
 
     @rule(terminal=terminal_names, payer=payers)
     def ask_balance_and_statement(self, terminal: str, payer: Payer) -> None:
@@ -527,4 +537,4 @@ def test_the_same_on_postgresql(postgres: Postgres) -> None:
         store = Store(url)
         store.write(_open)
         store.close()
-        _run(lambda: postgres.database(template=make_url(url).database or ""), 8)
+        _run(lambda: postgres.database(template=make_url(url).database or ""), 6)

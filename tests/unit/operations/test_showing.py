@@ -121,6 +121,15 @@ def test_cancelling_either_payment_of_a_lifted_suspension_brings_it_back(
     assert status_of(books, 2) is ServiceStatus.ACTIVE
 
 
+def test_a_payment_after_the_lifting_had_no_part_in_it(books: Books) -> None:
+    books.call(register_payment, replace(PAY, payer=by_phone(2)))
+    charge(books, 2, "100")
+    books.call(register_payment, replace(PAY, reference="R2", payer=by_phone(2), amount=rub("30")))
+    cancel = CancelPayment(rub("30"), CancelReason.OTHER, reference="R2")
+    assert books.call(cancel_payment, cancel).result is ResultCode.OK
+    assert (books.balance(by_phone(2)), status_of(books, 2)) == (rub("-100"), ServiceStatus.ACTIVE)
+
+
 def test_a_credit_limit_counts_for_a_suspension(books: Books) -> None:
     open_account(
         books, 5, service_status=ServiceStatus.SUSPENDED, opening_balance_minor=-50_00, credit_limit_minor=30_00
