@@ -288,9 +288,9 @@ def test_exceptions_come_through_as_themselves(
 @pytest.mark.parametrize(
     ("changes", "path"),
     [
-        ({"Amount": ("1.001", "RUB")}, "/RegisterPaymentRequest/Amount"),
-        ({"Amount": ("1.5", "JPY")}, "/RegisterPaymentRequest/Amount"),
-        ({"Fee": ("0.001", "RUB")}, "/RegisterPaymentRequest/Fee"),
+        ({"Amount": ("1.001", "RUB")}, "/soap:Envelope/soap:Body/RegisterPaymentRequest/Amount"),
+        ({"Amount": ("1.5", "JPY")}, "/soap:Envelope/soap:Body/RegisterPaymentRequest/Amount"),
+        ({"Fee": ("0.001", "RUB")}, "/soap:Envelope/soap:Body/RegisterPaymentRequest/Fee"),
     ],
 )
 def test_an_amount_its_currency_cannot_have_is_refused(
