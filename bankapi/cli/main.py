@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bankapi import __version__, settings
 from bankapi.cli import (
+    audit,
     channels,
     contract,
     customers,
@@ -72,6 +73,7 @@ for _command in (
     rates.rate,
     keys.key,
     inquiries.payment,
+    audit.audit,
     contract.contract,
 ):
     cli.add_command(_command)

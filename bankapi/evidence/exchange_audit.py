@@ -211,7 +211,7 @@ class _Found:
 
     def body(self, packed: bytes | None, digest: bytes, kind: Kind) -> bytes | None:
         """The message whose digest the tree holds."""
-        if not packed:
+        if packed is None:
             self.archived += 1
             return None
         try:

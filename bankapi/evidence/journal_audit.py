@@ -12,7 +12,7 @@ from bankapi.evidence import leaves
 from bankapi.evidence.exchange_audit import Examined, KeptExchange
 from bankapi.evidence.findings import Findings, Kind
 from bankapi.evidence.reading import instant, instant_or_none, number, octets, raw, stream
-from bankapi.evidence.tables import checkpoints, exchanges, signing_certificates, tree_leaves
+from bankapi.evidence.tables import archives, checkpoints, exchanges, signing_certificates, tree_leaves
 from bankapi.evidence.tree_audit import TreeState, content_of
 from bankapi.refusals import Refusal
 from bankapi.wsse.profile import SecurityProfile
@@ -61,6 +61,8 @@ class JournalAudit:
         self._is_strict = is_strict
         self._now = now
         self._carried: str | None = None
+        last = connection.execute(select(raw(func.max(archives.c.last_row_id)))).scalar()
+        self._archived_row_id = number(last) or 0
         self.total = int(connection.execute(select(func.count()).select_from(exchanges)).scalar_one())
         self.unsealed = self.examined = self.archived = 0
         self._check_duplicates()
@@ -87,8 +89,10 @@ class JournalAudit:
         self._findings.extend(exchange.findings)
         self.examined += not exchange.is_settled
         self.archived += exchange.archived
-        if exchange.archived and self._is_strict:
-            self._findings.add(Kind.BODY_MISSING, place, "a body is not kept here")
+        if exchange.archived and (self._is_strict or exchange.row_id > self._archived_row_id):
+            is_archived = exchange.row_id <= self._archived_row_id
+            what = "a body is not here" if is_archived else "a body is gone that was never archived"
+            self._findings.add(Kind.BODY_MISSING, place, what)
         note = exchange.answered and exchange.answered.checkpoint
         if note and note != self._carried:
             self._carried = note
