@@ -216,6 +216,19 @@ limits = Table(
     Column("day_amount_max_minor", BigInteger),
 )
 
+# Which country's banks issue the cards whose numbers begin so: the operator's own table, replaced as a whole.
+card_ranges = Table(
+    "card_ranges",
+    metadata,
+    # First and last BIN as 8 digits: 6 digits are padded with 0 and 9.
+    Column("first_bin", Integer, primary_key=True, autoincrement=False),
+    Column("last_bin", Integer, primary_key=True, autoincrement=False),
+    # ISO 3166-1 alpha-2.
+    Column("country", String(2), nullable=False),
+    # Instead of the country's own.
+    Column("language", String(35)),
+)
+
 # What was registered on a business day, kept only where a limit per day asks for it.
 day_totals = Table(
     "day_totals",

@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import Connection
 
-from bankapi.billing import customers, dealers, rates, terminals
+from bankapi.billing import card_ranges, customers, dealers, rates, terminals
 from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import ServiceStatus
 from bankapi.billing.terminals import CertificateRecord, Scheme
+from bankapi.cli import imports, languages
 from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
 from bankapi.evidence import tables as _evidence  # noqa: F401  its tables are created with the others
 from bankapi.settings import Settings
@@ -107,6 +108,9 @@ def _add_demo(connection: Connection, settings: Settings, authority: Authority, 
             add_terminal_with_key(connection, settings, authority, dealer_id, dealer, name, now)
     for base, rate in (("EUR", "90.25"), ("USD", "81.40")):
         rates.add_rate(connection, base, "RUB", Decimal(rate), now)
+    ranges, mistakes = settings.home / "card-ranges.csv", imports.Mistakes()
+    write_public(ranges, languages.DEMO_CARD_RANGES.encode())
+    card_ranges.add(connection, [row for _, row in languages.card_ranges_in(ranges, mistakes, "reading")])
     dealers.pay_in(
         connection,
         TransactionKind.DEPOSIT,

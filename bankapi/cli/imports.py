@@ -123,10 +123,12 @@ def imported(
     read_rows: Callable[[Mistakes, str], Iterator[tuple[int, T]]],
     taken: Callable[[Connection, Sequence[tuple[int, T]], Mistakes], None],
     add: Callable[[Connection, Sequence[T]], None],
+    clear: Callable[[Connection], None] | None = None,
 ) -> int:
     """Check the whole file, then write all of it in one transaction; how many rows that were.
 
-    `taken` reports rows that the database has already, `add` writes; both are given a thousand rows at a time.
+    `taken` reports rows that the database has already, `add` writes; both are given a thousand rows at a time. `clear`
+    comes before the first, for a file that replaces what is there.
     """
     mistakes = Mistakes()
     with opened(settings) as store:
@@ -137,6 +139,8 @@ def imported(
 
         def work(connection: Connection) -> int:
             late, count = Mistakes(), 0
+            if clear is not None:
+                clear(connection)
             for part in _in_parts(read_rows(late, "writing")):
                 add(connection, [row for _, row in part])
                 count += len(part)

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from bankapi import __version__, settings
 from bankapi.cli import (
+    atm,
     audit,
     channels,
     contract,
@@ -19,6 +20,7 @@ from bankapi.cli import (
     dealers,
     inquiries,
     keys,
+    languages,
     limits,
     payments,
     rates,
@@ -65,12 +67,15 @@ for _command in (
     *service.COMMANDS,
     worker.worker,
     *payments.COMMANDS,
+    atm.atm,
     dealers.dealer,
     terminals.terminal,
     channels.channel,
     customers.customer,
     limits.limit,
     rates.rate,
+    languages.language,
+    languages.card_range,
     keys.key,
     inquiries.payment,
     audit.audit,

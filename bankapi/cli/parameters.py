@@ -44,6 +44,7 @@ def _contract(model: Any, what: str) -> Callable[[str], str]:
 read_currency: Final = _contract(contract.CurrencyCode, "an ISO 4217 code of three capital letters")
 read_language: Final = _contract(contract.Language, "a language tag such as en or pt-BR")
 read_msisdn: Final = _contract(contract.Msisdn, "a phone number in E.164 without the plus sign")
+read_bin: Final = _contract(contract.CardBin, "the first 6 to 8 digits of a card number")
 read_number: Final = _contract(contract.AccountNumber, "a number of 1 to 20 letters, digits and hyphens")
 # The name of a dealer or terminal becomes part of certificates, receipts and file names.
 read_name: Final = _matching(

@@ -45,6 +45,10 @@ class TreeProtocol(XmlDocument):  # type: ignore[misc]
         """A simple element, made in place; Spyne makes it elsewhere and moves it."""
         etree.SubElement(parent, f"{{{ns}}}{name}").text = self.to_unicode(cls, value)
 
+    def xmldata_to_parent(self, _: Any, cls: Any, value: Any, parent: Any, *__: Any, **___: Any) -> None:
+        """The text of an element with attributes; Spyne gives lxml encoded bytes, which it takes in ASCII only."""
+        parent.text = self.to_unicode(cls.type, value)
+
     def serialize(self, ctx: Any, _: Any) -> None:
         """Write the answer, which in bare style is the only member of `ctx.out_object`."""
         ctx.out_document = self.write(ctx.descriptor.out_message, ctx.out_object[0])

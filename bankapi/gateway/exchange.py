@@ -9,7 +9,7 @@ request changes, its evidence included, is committed in one transaction before t
 
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -18,7 +18,7 @@ from lxml import etree
 from sqlalchemy import Connection
 from ulid import ULID
 
-from bankapi.billing import terminals
+from bankapi.billing import card_ranges, terminals
 from bankapi.billing.terminals import Terminal
 from bankapi.clock import Clock
 from bankapi.contract.application import Contract, card_bin, exchange_header, requested_language
@@ -29,6 +29,7 @@ from bankapi.gateway import admission, deadlines, envelope, faults, tls
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.journal import where
 from bankapi.languages import choosing
+from bankapi.languages.texts import DEFAULT_LANGUAGE
 from bankapi.operations.call import Call
 from bankapi.refusals import Failure, FaultCode, Refusal, Rule
 from bankapi.storage.engine import STORAGE_ERRORS, Store
@@ -75,7 +76,8 @@ class _Progress:
     tls_fingerprint: bytes | None = None
     verified: VerifiedEnvelope | None = None
     operation: str | None = None
-    language: str = field(default="")
+    language: str = DEFAULT_LANGUAGE
+    """What to refuse in: English until a signature holds, then what was asked for, then what was chosen."""
 
     def keep(self, request: bytes) -> None:
         self.request = request
@@ -101,6 +103,7 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
             now=gateway.clock(),
             find_certificate=lambda reference: _registered_certificate(gateway, reference),
         )
+        progress.language = requested_language(verified.body) or DEFAULT_LANGUAGE
 
         def perform(connection: Connection) -> SignedAnswer:
             terminal = admission.admit(connection, peer, verified, gateway.clock())
@@ -119,7 +122,7 @@ def _perform(
     """Do what an admitted terminal asks, and keep the evidence. Nothing is committed here."""
     language = choosing.choose(
         requested=requested_language(verified.body),
-        card_bin=card_bin(verified.body),
+        card=lambda: card_ranges.language_of(connection, card_bin(verified.body)),
         terminal=terminal.language,
         dealer=terminal.dealer_language,
     )
@@ -138,8 +141,7 @@ def _unavailable(gateway: Gateway, progress: _Progress, error: Exception) -> Sig
     cause = faults.cause_of(error)
     extra = {"exchange_id": progress.exchange_id, "rule": cause.rule, "operation": progress.operation}
     journal.error("unavailable", extra={**extra, "failure": type(error).__name__, "where": where(error)})
-    language = requested_language(progress.verified.body) or progress.language
-    answer = gateway.contract.unavailable(progress.operation, language, gateway.clock())
+    answer = gateway.contract.unavailable(progress.operation, progress.language, gateway.clock())
     return SignedAnswer(_sign(gateway, progress, answer), is_fault=False)
 
 

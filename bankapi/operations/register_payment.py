@@ -11,6 +11,8 @@ from bankapi.billing.ledger import Entry, LedgerAccountKind, TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey
 from bankapi.billing.payments import Disposition, Payment
+from bankapi.languages.receipts import Receipt, receipt_lines
+from bankapi.languages.texts import texts
 from bankapi.operations.call import Call
 from bankapi.operations.payable import Payable, payable
 from bankapi.refusals import ResultCode
@@ -71,7 +73,7 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
         registered_at=call.now,
         credited=verdict.conversion.credited,
         rate=verdict.conversion.rate,
-        receipt_lines=_receipt(call, asked, payment_id, call.now),
+        receipt_lines=_receipt(call, asked, payment_id, call.now, verdict.conversion.credited),
     )
 
 
@@ -97,6 +99,7 @@ def _again(call: Call, asked: RegisterPayment, first: Payment, fingerprint: byte
     if first.cancelled_at is not None:
         # Not "OK": the caller would keep the payer's money for a payment that no longer stands.
         return PaymentRegistration(ResultCode.ALREADY_CANCELLED, replayed=True, payment_id=first.id)
+    assert first.credited is not None
     return PaymentRegistration(
         first.result,
         replayed=True,
@@ -104,7 +107,7 @@ def _again(call: Call, asked: RegisterPayment, first: Payment, fingerprint: byte
         registered_at=first.decided_at,
         credited=first.credited,
         rate=first.rate,
-        receipt_lines=_receipt(call, asked, first.id, first.decided_at),
+        receipt_lines=_receipt(call, asked, first.id, first.decided_at, first.credited),
     )
 
 
@@ -162,14 +165,23 @@ def _post(call: Call, asked: RegisterPayment, payment_id: str, account: Account,
     customers.lift_suspension(call.connection, account, moved[account.ledger_account.id], payment_id, call.now)
 
 
-def _receipt(call: Call, asked: RegisterPayment, payment_id: str, registered_at: datetime) -> tuple[str, ...]:
-    """What the payer takes away: built from stored facts only, so that a replay prints the same receipt."""
-    local = registered_at.astimezone(ZoneInfo(call.terminal.time_zone))
-    return (
-        f"{call.terminal.dealer_name} {call.terminal.name}",
-        f"{local:%Y-%m-%d %H:%M:%S %z}",
-        f"Payer: {asked.payer.value}",
-        f"Amount: {asked.amount}",
-        f"Reference: {asked.reference}",
-        f"Payment: {payment_id}",
+def _receipt(
+    call: Call, asked: RegisterPayment, payment_id: str, registered_at: datetime, credited: Money
+) -> tuple[str, ...]:
+    """What the payer takes away: built from stored facts only, so that a replay prints the same receipt.
+
+    Only its language may differ: it is the one that is asked for now.
+    """
+    is_converted = credited.currency != asked.amount.currency
+    facts = Receipt(
+        dealer=call.terminal.dealer_name,
+        terminal=call.terminal.name,
+        registered_at=registered_at,
+        zone=ZoneInfo(call.terminal.time_zone),
+        payer=asked.payer.value,
+        amount=(asked.amount.to_decimal(), asked.amount.currency),
+        credited=(credited.to_decimal(), credited.currency) if is_converted else None,
+        reference=asked.reference,
+        payment_id=payment_id,
     )
+    return receipt_lines(texts(call.language), facts)
