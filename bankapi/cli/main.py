@@ -22,6 +22,7 @@ from bankapi.cli import (
     keys,
     languages,
     limits,
+    message,
     payments,
     rates,
     service,
@@ -79,6 +80,7 @@ for _command in (
     keys.key,
     inquiries.payment,
     audit.audit,
+    message.message,
     contract.contract,
 ):
     cli.add_command(_command)
