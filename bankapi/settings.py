@@ -5,11 +5,14 @@ to start: a setting that is silently ignored is worse than none.
 """
 
 import os
+import re
 from collections.abc import Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass, field, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 FILE_NAME: Final = "bankapi.ini"
 
@@ -60,6 +63,59 @@ class EvidenceSettings:
     """How often the head of a tree that has grown is signed."""
 
 
+class IdNotation(StrEnum):
+    """How an SMSC writes the ids it gives to messages."""
+
+    TEXT = "text"
+    HEX = "hex"
+    DECIMAL = "decimal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SMSCSettings:
+    """An SMS centre: section `[sms_fallback]`, and part of `[sms]`."""
+
+    host: str = ""
+    """Empty means that there is none."""
+    port: int = 2775
+    system_id: str = ""
+    password: str = field(default="", repr=False)
+    system_type: str = ""
+    response_ids: IdNotation = IdNotation.TEXT
+    """How it writes message ids when it takes a message: text, hex or decimal."""
+    receipt_ids: IdNotation = IdNotation.TEXT
+    """How it writes the same ids in the text of delivery receipts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SMSSettings(SMSCSettings):
+    """Notices to subscribers over SMPP 3.4: section `[sms]`. Without a host nothing is queued and nothing sent."""
+
+    sender: str = "bankapi"
+    """Who the SMS are from: up to 11 letters and digits, or a number."""
+    language: str = "en"
+    """For subscribers whose language is not known."""
+    time_zone: str = "UTC"
+    quiet_from: str = ""
+    """Nothing is sent from then, HH:MM in `time_zone`, until `quiet_until`."""
+    quiet_until: str = ""
+    per_second: float = 10.0
+    """Short messages a process submits at most."""
+    response_timeout_s: float = 10.0
+    """An SMSC that takes longer to answer is taken to hang, and the connection is given up."""
+    enquire_link_s: float = 30.0
+    """How often an idle connection is tried."""
+    retry_first_s: float = 5.0
+    """The wait after a first failure; it doubles with each further one, up to `retry_last_s`."""
+    retry_last_s: float = 900.0
+    expiry_h: float = 72.0
+    """A notice that could not be sent by then is not sent any more."""
+    uncertain_max: int = 3
+    """How often a notice may be submitted without learning whether it was taken; each may be one more SMS."""
+    fallback_return_s: float = 300.0
+    """How often the first SMSC is tried again while the second one is used."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """One installation."""
@@ -68,6 +124,8 @@ class Settings:
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    sms: SMSSettings = field(default_factory=SMSSettings)
+    sms_fallback: SMSCSettings = field(default_factory=SMSCSettings)
 
     @property
     def database_url(self) -> str:
@@ -104,6 +162,8 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "gateway": GatewaySettings,
     "storage": StorageSettings,
     "evidence": EvidenceSettings,
+    "sms": SMSSettings,
+    "sms_fallback": SMSCSettings,
 }
 
 
@@ -139,9 +199,10 @@ def _section(section: str, given: Mapping[str, str]) -> Any:
         if name not in types:
             raise SettingsError(f"no such setting: {name} in [{section}]")
         try:
-            values[name] = types[name](text) if types[name] in (int, float) else text
+            values[name] = types[name](text) if types[name] in (int, float, IdNotation) else text
         except ValueError as error:
-            raise SettingsError(f"{name} in [{section}] must be a number") from error
+            wanted = f"one of {', '.join(IdNotation)}" if types[name] is IdNotation else "a number"
+            raise SettingsError(f"{name} in [{section}] must be {wanted}") from error
     return kind(**values)
 
 
@@ -159,3 +220,31 @@ def _check(settings: Settings) -> None:
         raise SettingsError("origin in [evidence] must be a name without spaces")
     if not gateway.url.startswith("https://"):
         raise SettingsError("url in [gateway] must be https: the gateway is never served in the clear")
+    _check_sms(settings)
+
+
+def _check_sms(settings: Settings) -> None:
+    sms = settings.sms
+    for section, smsc in (("sms", sms), ("sms_fallback", settings.sms_fallback)):
+        if not 1 <= smsc.port <= 65535:
+            raise SettingsError(f"port in [{section}] must be between 1 and 65535")
+        # SMPP 3.4, 4.1.1: longer ones would be cut on their way.
+        for name, most in (("system_id", 15), ("password", 8), ("system_type", 12)):
+            value = getattr(smsc, name)
+            if len(value) > most or not value.isascii():
+                raise SettingsError(f"{name} in [{section}] must have at most {most} ASCII characters")
+    if settings.sms_fallback.host and not sms.host:
+        raise SettingsError("[sms_fallback] has a host, but [sms] has none")
+    is_number = sms.sender.isdecimal() and len(sms.sender) <= 15
+    is_name = sms.sender.isascii() and sms.sender.isprintable() and len(sms.sender) <= 11
+    if not sms.sender or not (is_number or is_name):
+        raise SettingsError("sender in [sms] must be a number or at most 11 letters and digits")
+    if bool(sms.quiet_from) != bool(sms.quiet_until):
+        raise SettingsError("quiet_from and quiet_until in [sms] need each other")
+    for name in ("quiet_from", "quiet_until"):
+        if (value := getattr(sms, name)) and not re.fullmatch("([01][0-9]|2[0-3]):[0-5][0-9]", value):
+            raise SettingsError(f"{name} in [sms] must be a time such as 22:00")
+    try:
+        ZoneInfo(sms.time_zone)
+    except (ValueError, OSError, KeyError) as error:
+        raise SettingsError("time_zone in [sms] must be a time zone such as Europe/Moscow") from error

@@ -18,6 +18,7 @@ import pytest
 
 from bankapi.billing import tables as _billing  # noqa: F401
 from bankapi.evidence import tables as _evidence  # noqa: F401
+from bankapi.notices import tables as _notices  # noqa: F401
 from bankapi.storage import schema
 from bankapi.storage.engine import Store
 

@@ -23,6 +23,7 @@ from bankapi.billing.terminals import CertificateRecord, Scheme
 from bankapi.cli import imports, languages
 from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
 from bankapi.evidence import tables as _evidence  # noqa: F401  its tables are created with the others
+from bankapi.notices import tables as _notices  # noqa: F401
 from bankapi.settings import Settings
 from bankapi.storage import schema
 from bankapi.storage.engine import Store

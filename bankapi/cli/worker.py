@@ -1,10 +1,12 @@
-"""`bankapi worker`: what runs beside the gateway: sealing the journal and signing its head."""
+"""`bankapi worker`: what runs beside the gateway: sealing the journal, signing its head, and sending SMS."""
 
 import logging
 import os
 import signal
 import threading
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
@@ -14,11 +16,40 @@ from bankapi import clock
 from bankapi.cli.administration import require_installation
 from bankapi.evidence import sealing
 from bankapi.gateway import journal, keys
+from bankapi.notices.dispatcher import Dispatcher
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 
 LOG: Final = logging.getLogger("bankapi.worker")
 _REST_AFTER_FAILURE_S: Final = 5.0
+_LOOK_S: Final = 1.0
+_PATIENCE_S: Final = 20.0
+"""How long a job may take to end; the process does not wait longer for one that hangs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something done again and again, in a thread of its own: no job waits for another one."""
+
+    name: str
+    do: Callable[[], float]
+    """Does what is to be done now; returns the seconds to rest."""
+    once: Callable[[], object]
+    """Does all that is to be done now."""
+    end: Callable[[], None] = lambda: None
+
+    def repeat(self, stop: threading.Event) -> None:
+        while not stop.is_set():
+            stop.wait(self.run())
+        self.end()
+
+    def run(self) -> float:
+        try:
+            return self.do()
+        except Exception as error:
+            # Whatever it is (the database is away, a disk is full), the work waits for the next try.
+            LOG.error("%s failed", self.name, extra={"failure": type(error).__name__, "where": journal.where(error)})
+            return _REST_AFTER_FAILURE_S
 
 
 @click.command()
@@ -26,22 +57,44 @@ _REST_AFTER_FAILURE_S: Final = 5.0
 @click.option("--once", is_flag=True, help="Do what is to be done now, and stop.")
 @click.pass_obj
 def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
-    """Seal exchanges and sign checkpoints, until told to stop. Any number of workers may run at once."""
+    """Seal exchanges, sign checkpoints and send SMS, until told to stop. Any number of workers may run at once."""
     require_installation(settings)
     journal.configure()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     store = Store(settings.database_url)
-    work = _Sealing(settings, store)
+    work = _jobs(settings, store, stop)
     try:
-        while not stop.is_set() and (parent is None or os.getppid() == parent):
-            rest_s = _run(work)
-            if once:
-                break
-            stop.wait(rest_s)
+        if once:
+            for job in work:
+                job.once()
+                job.end()
+        else:
+            _run(work, stop, parent)
     finally:
         store.close()
+
+
+def _jobs(settings: Settings, store: Store, stop: threading.Event) -> list[Job]:
+    seal = _Sealing(settings, store)
+    jobs = [Job("sealing", seal, once=seal)]
+    if settings.sms.host:
+        dispatcher = Dispatcher(settings, store, stop=stop)
+        jobs.append(Job("sending notices", dispatcher, once=dispatcher.drain, end=dispatcher.close))
+    return jobs
+
+
+def _run(jobs: list[Job], stop: threading.Event, parent: int | None) -> None:
+    threads = [threading.Thread(target=job.repeat, args=(stop,), name=job.name, daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
+    while not stop.is_set() and (parent is None or os.getppid() == parent):
+        stop.wait(_LOOK_S)
+    stop.set()
+    deadline = time.monotonic() + _PATIENCE_S
+    for thread in threads:
+        thread.join(max(0.0, deadline - time.monotonic()))
 
 
 class _Sealing:
@@ -63,12 +116,3 @@ class _Sealing:
             sealing.sign_checkpoint(self._store, self._settings.evidence.origin, identity, now)
             self._signed_at = now
         return max(0.0, self._settings.evidence.seal_s - (time.monotonic() - begun))
-
-
-def _run(work: _Sealing) -> float:
-    try:
-        return work()
-    except Exception as error:
-        # Whatever it is (the database is away, a disk is full), the journal waits for the next try.
-        LOG.error("sealing failed", extra={"failure": type(error).__name__, "where": journal.where(error)})
-        return _REST_AFTER_FAILURE_S

@@ -30,6 +30,7 @@ from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.journal import where
 from bankapi.languages import choosing
 from bankapi.languages.texts import DEFAULT_LANGUAGE
+from bankapi.notices.outbox import Outbox
 from bankapi.operations.call import Call
 from bankapi.refusals import Failure, FaultCode, Refusal, Rule
 from bankapi.storage.engine import STORAGE_ERRORS, Store
@@ -54,6 +55,8 @@ class Gateway:
     store: Store
     clock: Clock
     checkpoints: NewestCheckpoint
+    outbox: Outbox | None
+    """None when the installation sends no SMS."""
     patience_s: float
     """A request that waited longer for its turn is refused as OVERLOADED: better a quick no than a late yes."""
 
@@ -127,7 +130,7 @@ def _perform(
         dealer=terminal.dealer_language,
     )
     progress.language = language
-    call = Call(connection, terminal, gateway.clock(), language, progress.exchange_id)
+    call = Call(connection, terminal, gateway.clock(), language, progress.exchange_id, gateway.outbox)
     done = gateway.contract.dispatch(verified.body, call)
     signed = _sign(gateway, progress, done.answer)
     exchanges.append(connection, _evidence(gateway, progress, signed, str(done.result), terminal_id=terminal.id))

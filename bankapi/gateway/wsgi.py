@@ -11,6 +11,7 @@ from bankapi.evidence.sealing import NewestCheckpoint
 from bankapi.gateway import exchange, faults, keys
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.exchange import Gateway
+from bankapi.notices import outbox
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 from bankapi.wsse.profile import PROFILE_V1
@@ -40,6 +41,7 @@ def create_gateway(settings: Settings) -> Gateway:
         store=store,
         clock=clock.utc_now,
         checkpoints=NewestCheckpoint(store),
+        outbox=outbox.of(settings),
         patience_s=settings.gateway.patience_s,
     )
 

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bankapi.billing.terminals import Terminal
+from bankapi.notices.outbox import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,3 +21,5 @@ class Call:
     now: datetime
     language: str
     exchange_id: str
+    outbox: Outbox | None = None
+    """Where subscribers' notices are queued; none when the installation sends no SMS."""

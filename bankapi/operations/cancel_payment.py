@@ -7,6 +7,7 @@ from enum import StrEnum
 from bankapi.billing import customers, dealers, ledger, limits, payments
 from bankapi.billing.money import Money
 from bankapi.billing.payments import Disposition, Payment
+from bankapi.notices.outbox import Event
 from bankapi.operations.call import Call
 from bankapi.operations.get_payment_status import PaymentState
 from bankapi.refusals import ResultCode
@@ -109,6 +110,17 @@ def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancel
     )
     balance = moved[account.ledger_account.id]
     customers.bring_back_suspension(call.connection, account, balance, payment.id, payment.decided_at, call.now)
+    if call.outbox is not None and payment.credited is not None:
+        call.outbox.queue(
+            call.connection,
+            Event.PAYMENT_CANCELLED,
+            payment_id=payment.id,
+            payer=payment.payer,
+            account_id=account.id,
+            amount=payment.credited,
+            dealer=call.terminal.dealer_name,
+            now=call.now,
+        )
     return _cancelled(payment, call.now)
 
 

@@ -13,6 +13,7 @@ from bankapi.billing.payers import PayerKey
 from bankapi.billing.payments import Disposition, Payment
 from bankapi.languages.receipts import Receipt, receipt_lines
 from bankapi.languages.texts import texts
+from bankapi.notices.outbox import Event
 from bankapi.operations.call import Call
 from bankapi.operations.payable import Payable, payable
 from bankapi.refusals import ResultCode
@@ -67,6 +68,17 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
     # Nothing below this line refuses.
     _post(call, asked, payment_id, verdict.account, verdict.conversion.credited)
     limits.count(call.connection, verdict.limits, asked.amount, dealers.business_day(call.terminal, call.now))
+    if call.outbox is not None:
+        call.outbox.queue(
+            call.connection,
+            Event.PAYMENT_REGISTERED,
+            payment_id=payment_id,
+            payer=asked.payer.value,
+            account_id=verdict.account.id,
+            amount=verdict.conversion.credited,
+            dealer=call.terminal.dealer_name,
+            now=call.now,
+        )
     return PaymentRegistration(
         verdict.result,
         payment_id=payment_id,
