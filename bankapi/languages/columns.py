@@ -8,7 +8,7 @@ _NO_WIDTH = frozenset({"Mn", "Me", "Cf"})
 
 def columns(text: str) -> int:
     """How many columns a line takes (Unicode Standard Annex 11)."""
-    return sum(map(_width, text))
+    return len(text) if text.isascii() else sum(map(_width, text))
 
 
 def folded(text: str, width: int) -> Iterator[str]:

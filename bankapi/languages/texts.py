@@ -6,7 +6,6 @@ a literal is found by the tests, which refuse a sentence that a catalog lacks.
 """
 
 import re
-import unicodedata
 from collections.abc import Mapping
 from datetime import datetime, tzinfo
 from decimal import Decimal
@@ -27,6 +26,8 @@ from babel.support import Translations
 DEFAULT_LANGUAGE: Final = "en"
 LANGUAGES: Final = (DEFAULT_LANGUAGE, "ru", "uk", "kk", "de", "fr", "es", "tr", "ar", "zh")
 
+_SPACE: Final = re.compile(r"\s")
+_UNSEEN: Final = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
 _CODE_BESIDE_DIGIT: Final = re.compile(r"(?<=[A-Z])(?=[0-9])")
 
 
@@ -118,8 +119,4 @@ def _filled(sentence: str, values: Mapping[str, object]) -> str:
 
 def plain(text: str) -> str:
     """Without what printers and the SMS alphabet lack: CLDR's special spaces, and marks that are not seen."""
-    return "".join(
-        " " if unicodedata.category(character) == "Zs" else character
-        for character in text
-        if unicodedata.category(character) != "Cf"
-    )
+    return text if text.isascii() else _UNSEEN.sub("", _SPACE.sub(" ", text))
