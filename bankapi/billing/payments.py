@@ -17,6 +17,7 @@ from ulid import ULID
 
 from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey
+from bankapi.billing.rates import Conversion
 from bankapi.billing.tables import cancellations, payments, terminals, validations
 from bankapi.refusals import ResultCode
 
@@ -78,6 +79,7 @@ _PROMISED: Final = select(validations.c.rate).where(
     validations.c.id == bindparam("validation_id"),
     validations.c.dealer_id == bindparam("dealer_id"),
     validations.c.fingerprint == bindparam("fingerprint"),
+    validations.c.quote == bindparam("quote"),
     validations.c.valid_until >= bindparam("now"),
 )
 
@@ -124,7 +126,7 @@ def record_cancellation(
 
 
 def record_validation(
-    connection: Connection, *, dealer_id: int, fingerprint: bytes, rate: Decimal | None, valid_until: datetime
+    connection: Connection, *, dealer_id: int, fingerprint: bytes, conversion: Conversion, valid_until: datetime
 ) -> str:
     """Remember what a validation promised; returns its id."""
     validation_id = new_id()
@@ -132,7 +134,8 @@ def record_validation(
         "id": validation_id,
         "dealer_id": dealer_id,
         "fingerprint": fingerprint,
-        "rate": rate,
+        "rate": conversion.rate,
+        "quote": conversion.credited.currency,
         "valid_until": valid_until,
     }
     connection.execute(validations.insert(), row)
@@ -140,10 +143,16 @@ def record_validation(
 
 
 def promised_rate(
-    connection: Connection, validation_id: str, *, dealer_id: int, fingerprint: bytes, now: datetime
+    connection: Connection, validation_id: str, *, dealer_id: int, fingerprint: bytes, quote: str, now: datetime
 ) -> Decimal | None:
-    """The rate a validation of this very payment promised, while the promise holds."""
-    asked = {"validation_id": validation_id, "dealer_id": dealer_id, "fingerprint": fingerprint, "now": now}
+    """The rate a validation of this very payment promised into a currency, while the promise holds."""
+    asked = {
+        "validation_id": validation_id,
+        "dealer_id": dealer_id,
+        "fingerprint": fingerprint,
+        "quote": quote,
+        "now": now,
+    }
     return connection.execute(_PROMISED, asked).scalar()
 
 

@@ -175,8 +175,9 @@ validations = Table(
     Column("id", ULID, primary_key=True),
     Column("dealer_id", ForeignKey("dealers.id"), nullable=False),
     Column("fingerprint", LargeBinary(32), nullable=False),
-    # The rate that was promised until then; none within one currency.
+    # The rate into this currency, the account's, that was promised until then; none within one currency.
     Column("rate", Exact),
+    Column("quote", CURRENCY, nullable=False),
     Column("valid_until", Instant, nullable=False),
     info=APPEND_ONLY,
 )

@@ -57,7 +57,7 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
     """
     fingerprint = payments.fingerprint(asked.payer, asked.amount)
     account = customers.lock_account(call.connection, asked.payer)
-    verdict = payable(call, asked.payer, account, asked.amount, _promised_rate(call, asked, fingerprint))
+    verdict = payable(call, asked.payer, account, asked.amount, _promised_rate(call, asked, account, fingerprint))
     payment_id = payments.new_id()
     if not payments.record(call.connection, _fields(call, asked, payment_id, verdict, fingerprint)):
         first = payments.find_by_reference(call.connection, call.terminal.dealer_id, asked.reference)
@@ -89,14 +89,15 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
     )
 
 
-def _promised_rate(call: Call, asked: RegisterPayment, fingerprint: bytes) -> Decimal | None:
-    if asked.validation_id is None:
+def _promised_rate(call: Call, asked: RegisterPayment, account: Account | None, fingerprint: bytes) -> Decimal | None:
+    if asked.validation_id is None or account is None:
         return None
     return payments.promised_rate(
         call.connection,
         asked.validation_id,
         dealer_id=call.terminal.dealer_id,
         fingerprint=fingerprint,
+        quote=account.currency,
         now=call.now,
     )
 

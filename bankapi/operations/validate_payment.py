@@ -62,7 +62,7 @@ def validate_payment(call: Call, asked: ValidatePayment) -> PaymentValidation:
         call.connection,
         dealer_id=call.terminal.dealer_id,
         fingerprint=payments.fingerprint(asked.payer, asked.amount),
-        rate=verdict.conversion.rate,
+        conversion=verdict.conversion,
         valid_until=valid_until,
     )
     return replace(
