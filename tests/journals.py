@@ -77,28 +77,30 @@ def opened(settings: Settings) -> Iterator[Journal]:
         gateway.store.close()
 
 
-def fill(journal: Journal) -> None:
-    """Fifteen exchanges of every sort that leaves a trace, sealed under four checkpoints."""
+def fill(journal: Journal, prefix: str = "J") -> None:
+    """Sixteen exchanges of every sort that leaves a trace, sealed under four checkpoints."""
     ask = journal.ask
     ask("ATM-0001", "Ping", [])
     ask("ATM-0001", "ValidatePayment", registration("-")[1:3])
-    ask("ATM-0001", "RegisterPayment", registration("J-1"))
+    ask("ATM-0001", "RegisterPayment", registration(f"{prefix}-1"))
     journal.seal()
-    ask("ATM-0002", "RegisterPayment", registration("J-2", "15.50", "79160000002"))
-    ask("ATM-0002", "RegisterPayment", registration("J-2", "15.50", "79160000002"))  # replayed
-    ask("ATM-0002", "RegisterPayment", registration("J-2", "16.50", "79160000002"))  # conflict
-    ask("ATM-0001", "RegisterPayment", registration("J-3", msisdn="79160000019"))  # blocked: declined
-    journal.seal()
-    renew(journal)
-    ask("ATM-0101", "RegisterPayment", registration("J-4", "10.00", "79160000003", "EUR"))  # no deposit in euro
-    ask("ATM-0001", "RegisterPayment", registration("J-5", "10.00", "79160000003", "EUR"))  # converted
-    ask("ATM-0001", "CancelPayment", cancellation("J-1"))
-    ask("ATM-0001", "CancelPayment", cancellation("J-1"))  # replayed
+    ask("ATM-0002", "RegisterPayment", registration(f"{prefix}-2", "15.50", "79160000002"))
+    ask("ATM-0002", "RegisterPayment", registration(f"{prefix}-2", "15.50", "79160000002"))  # replayed
+    ask("ATM-0002", "RegisterPayment", registration(f"{prefix}-2", "16.50", "79160000002"))  # conflict
+    ask("ATM-0001", "RegisterPayment", registration(f"{prefix}-3", msisdn="79160000019"))  # blocked: declined
     journal.seal()
     renew(journal)
-    ask("ATM-0001", "CancelPayment", cancellation("J-NEVER"))  # voided
-    ask("ATM-0001", "RegisterPayment", registration("J-NEVER"))  # refused for ever
-    refused = journal.client("ATM-0001").sign("RegisterPayment", registration("J-6")).replace(b"100.00", b"100.01")
+    ask("ATM-0101", "RegisterPayment", registration(f"{prefix}-4", "10.00", "79160000003", "EUR"))  # no deposit in euro
+    ask("ATM-0001", "RegisterPayment", registration(f"{prefix}-5", "10.00", "79160000003", "EUR"))  # converted
+    ask("ATM-0001", "CancelPayment", cancellation(f"{prefix}-1"))
+    ask("ATM-0001", "CancelPayment", cancellation(f"{prefix}-1"))  # replayed
+    journal.seal()
+    renew(journal)
+    ask("ATM-0001", "CancelPayment", cancellation(f"{prefix}-NEVER"))  # voided
+    ask("ATM-0001", "RegisterPayment", registration(f"{prefix}-NEVER"))  # refused for ever
+    refused = (
+        journal.client("ATM-0001").sign("RegisterPayment", registration(f"{prefix}-6")).replace(b"100.00", b"100.01")
+    )
     journal.send("ATM-0001", "RegisterPayment", refused)  # not what was signed: kept by digest only
     journal.send("ATM-0002", "RegisterPayment", journal.client("ATM-0001").sign("Ping", []))  # another action
     journal.send("ATM-0101", "Ping", journal.client("ATM-0001").sign("Ping", []))  # signed well, not the TLS peer's

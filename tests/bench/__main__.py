@@ -8,7 +8,7 @@ from pathlib import Path
 from bankapi import clock, settings
 from bankapi.cli import home as homes
 from bankapi.cli.payments import terminal_client
-from tests.bench import growth, load, stages
+from tests.bench import audits, growth, load, stages
 from tests.conftest import copy_home
 from tests.running import start_gateway
 
@@ -20,8 +20,12 @@ def main() -> None:
     arguments.add_argument("--payments", type=int, default=3000, help="per run")
     arguments.add_argument("--connections", type=int, default=16)
     arguments.add_argument("--growth", action="store_true", help="cost at 10^4 and at 10^6 stored payments instead")
+    arguments.add_argument("--audit", type=int, metavar="N", help="cost of an audit of up to N exchanges instead")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if asked.audit:
+            audits.run(Path(folder), [size for size in (1000, 10_000, 100_000) if size < asked.audit] + [asked.audit])
+            return
         if asked.growth:
             _growth(Path(folder), asked.payments // 6)
             return

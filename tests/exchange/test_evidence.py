@@ -11,7 +11,8 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +20,10 @@ import pytest
 from click.testing import CliRunner, Result
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from sqlalchemy import Connection
 
 from bankapi import clock, settings
+from bankapi.cli import home as homes
 from bankapi.cli.main import cli
 from bankapi.contract.application import exchange_header
 from bankapi.evidence import audit, checkpoints, exchanges, sealing, tree, witness
@@ -35,6 +38,7 @@ from bankapi.wsse.profile import PROFILE_V1
 from tests import journals, messages
 from tests.journals import Journal, registration
 from tests.messages import Draft, Signer
+from tests.postgres import Postgres, postgres  # noqa: F401
 
 # What README.txt says is needed, and nothing else.
 TOOLS = (
@@ -342,6 +346,50 @@ def test_the_audit_ends_with_0_1_2_or_3(journal: Journal, tmp_path: Path) -> Non
     assert run(settings.load(tmp_path / "nowhere", {}), "verify").exit_code == 3
 
 
+def test_the_audit_says_the_same_on_postgresql(postgres: Postgres, tmp_path: Path) -> None:  # noqa: F811
+    with postgres.database() as url:
+        own = settings.load(tmp_path / "var", {"BANKAPI_STORAGE_URL": url})
+        homes.create(own, demo=True, now=clock.utc_now())
+        with journals.opened(own) as journal:
+            journals.fill(journal)
+            store, terms = journal.gateway.store, _terms(own)
+            sound = audit.verify(store, replace(terms, checkpoints=journal.checkpoints))
+            assert sound.is_sound, sound.findings
+            assert (sound.examined, sound.tree_size, sound.payments, sound.cancellations) == (16, 16, 6, 1)
+            for statement, kinds in (
+                ("UPDATE payments SET amount_minor = 1 WHERE reference = 'J-1'", {"payment.differs", "ledger.payment"}),
+                ("UPDATE exchanges SET outcome = 'OK' WHERE outcome = 'SECURITY'", {"leaf.hash", "exchange.differs"}),
+                ("UPDATE tree_nodes SET hash = '\\x00' WHERE level = 2 AND position = 1", {"node"}),
+                (
+                    "UPDATE postings SET amount_minor = amount_minor + 1 WHERE id = 1",
+                    {"ledger.unbalanced", "ledger.balance"},
+                ),
+                ("DELETE FROM tree_leaves WHERE leaf_index = 15", {"checkpoint.ahead", "node"}),
+            ):
+                with store.engine.begin() as connection:
+                    connection.exec_driver_sql("SET session_replication_role = replica")  # no triggers
+                    connection.exec_driver_sql(statement)
+                    view: Any = _OpenTransaction(connection)
+                    assert {str(each.kind) for each in audit.verify(view, terms).findings} == kinds, statement
+                    connection.rollback()
+
+
+@dataclass
+class _OpenTransaction:
+    """Stands in for a store: what this connection has changed and not committed."""
+
+    connection: Connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        yield self.connection
+
+
+def _terms(own: Settings, **changes: Any) -> Terms:
+    authority = keys.load_certificate(own.ca_certificate)
+    return replace(Terms(authorities=(authority,), profile=PROFILE_V1, now=clock.utc_now()), **changes)
+
+
 # Stopping at any moment
 
 _SEAL = """
@@ -384,9 +432,7 @@ def _kill_sealers(own: Settings, times: int) -> None:
     assert at_work, "none was killed at work"
     sealing.seal(store)
     sealing.sign_checkpoint(store, "bankapi/journal", identity, clock.utc_now())
-    authority = keys.load_certificate(own.ca_certificate)
-    terms = Terms(authorities=(authority,), profile=PROFILE_V1, now=clock.utc_now(), from_size=total)
-    report = audit.verify(store, terms)
+    report = audit.verify(store, _terms(own, from_size=total))
     assert (report.is_sound, report.tree_size, report.unsealed) == (True, total, 0), report.findings[:3]
     store.close()
 

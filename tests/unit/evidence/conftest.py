@@ -46,11 +46,16 @@ class Kept:
 
 @pytest.fixture(scope="session")
 def kept(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Kept:
-    home = tmp_path_factory.mktemp("journal") / "var"
+    return filled(demo_home, tmp_path_factory.mktemp("journal") / "var", rounds=1)
+
+
+def filled(demo_home: Path, home: Path, rounds: int) -> Kept:
+    """A journal of sixteen exchanges a round."""
     shutil.copytree(demo_home, home)
     own = settings.load(home, {})
     with journals.opened(own) as journal:
-        journals.fill(journal)
+        for number in range(rounds):
+            journals.fill(journal, f"J{number}" if number else "J")
     return Kept(home, keys.load_certificate(own.ca_certificate), tuple(journal.checkpoints))
 
 
@@ -115,7 +120,12 @@ def examined_once() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def bench(kept: Kept, tmp_path_factory: pytest.TempPathFactory, examined_once: None) -> Iterator[Bench]:
-    copy = tmp_path_factory.mktemp("bench") / "bankapi.db"
+    with opened(kept, tmp_path_factory.mktemp("bench") / "bankapi.db") as bench:
+        yield bench
+
+
+@contextmanager
+def opened(kept: Kept, copy: Path) -> Iterator[Bench]:
     shutil.copy(kept.database, copy)
     without_guards(copy)
     store = Store(f"sqlite:///{copy}")

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,7 +23,7 @@ from bankapi.evidence.findings import Findings
 from bankapi.evidence.journal_audit import JournalAudit, kept_certificates
 from bankapi.evidence.tree_audit import TreeAudit, TreeState
 from bankapi.storage.engine import Store
-from tests.unit.evidence.conftest import EVIDENCE, Bench, Kept
+from tests.unit.evidence.conftest import EVIDENCE, Bench, Kept, filled, opened
 
 
 def is_held(table: str, row: dict[str, Any], column: str, changed: object) -> bool:
@@ -144,6 +145,21 @@ def test_no_two_rows_change_places(bench: Bench, table: str, keys: tuple[str, ..
         values = [value for key in keys for value in (first, two[key], one[key])]
         statement = f"UPDATE {table} SET {columns} WHERE rowid IN (?, ?)"
         assert bench.findings(statement, *values, first, second), (table, keys, one, two)
+
+
+@pytest.mark.slow
+def test_no_sampled_change_of_a_larger_journal_is_missed(demo_home: Path, tmp_path: Path, examined_once: None) -> None:
+    kept, chance = filled(demo_home, tmp_path / "var", rounds=20), random.Random(9)
+    with opened(kept, tmp_path / "bench.db") as bench:
+        assert bench.verify(checkpoints=kept.checkpoints, is_strict=True).is_sound
+        for table in [*EVIDENCE, "payments", "cancellations"]:
+            for rowid, row in chance.choices(rows(bench, table), k=60):
+                column = chance.choice(list(row))
+                changed = other(row[column], column, chance)
+                found = bench.findings(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", changed, rowid)
+                assert found or not is_held(table, row, column, changed), (table, column, row[column], changed)
+                gone = bench.findings(f"DELETE FROM {table} WHERE rowid = ?", rowid, checkpoints=kept.checkpoints)
+                assert gone, (table, row)
 
 
 # Bytes
