@@ -54,6 +54,7 @@ class Dispatcher:
         self._stop = stop or threading.Event()
         self._link: Link | None = None
         self._smsc_used: str | None = None
+        self._unrecorded: Attempt | None = None  # until the database has it: it may be away when the answer comes
         self._unbound = 0  # failed tries to bind in a row
         self._bind_at = self._return_at = self._expire_at = clock()
         self._pace = _Pace(settings.sms.per_second)
@@ -69,22 +70,21 @@ class Dispatcher:
     def step(self) -> bool:
         """Settle, connect and send; False when nothing was to be done, or nothing can be."""
         now = self._clock()
+        self._record()
         self._settle(now)
         if now >= self._bind_at and (self._link is None or self._prefers_first(now)):
             self._connect(now)
         if self._link is None or is_quiet(self._sms, now):
             return False
-        sent = 0
-        attempt: Attempt | None = None
-        while not self._stop.is_set() and sent < BATCH_MAX:
-            claimed = self._exchange(attempt)
+        for sent in range(BATCH_MAX):
+            claimed = None if self._stop.is_set() else self._exchange()
             if claimed is None:
+                self._record()
                 return sent > 0
-            sent += 1
-            attempt = self._send(claimed)
+            attempt = self._unrecorded = self._send(claimed)
             if self._link is None or attempt.verdict is Verdict.THROTTLED:
                 break
-        self._record(attempt)
+        self._record()
         return self._link is not None
 
     def drain(self) -> None:
@@ -93,8 +93,9 @@ class Dispatcher:
             pass
 
     def close(self) -> None:
-        """Unbind."""
+        """Unbind; what is not written down by now is uncertain to whoever comes next."""
         self._drop()
+        self._record()
 
     def _listen(self, wait_s: float) -> None:
         try:
@@ -117,9 +118,9 @@ class Dispatcher:
             self._expire_at = now + _EXPIRE_EVERY
             self._store.write(lambda connection: queue.expire(connection, now))
 
-    def _exchange(self, attempt: Attempt | None) -> Claimed | None:
+    def _exchange(self) -> Claimed | None:
         """Record the last attempt and claim the next notice, in one transaction."""
-        now = self._clock()
+        now, attempt = self._clock(), self._unrecorded
         if attempt is None:
             with self._store.read() as connection:
                 if not queue.is_due(connection, now):
@@ -130,12 +131,16 @@ class Dispatcher:
                 queue.record(connection, attempt, now, self._sms.uncertain_max)
             return queue.claim(connection, now, self._lease, self._sms.uncertain_max)
 
-        return self._store.write(work)
+        claimed = self._store.write(work)
+        self._unrecorded = None
+        return claimed
 
-    def _record(self, attempt: Attempt | None) -> None:
+    def _record(self) -> None:
+        attempt = self._unrecorded
         if attempt is not None:
             now = self._clock()
             self._store.write(lambda connection: queue.record(connection, attempt, now, self._sms.uncertain_max))
+            self._unrecorded = None
 
     # The way of one notice.
 

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, bindparam, case, func, insert, literal, selec
 from ulid import ULID
 
 from bankapi.billing.money import Money
+from bankapi.billing.payers import ServiceStatus
 from bankapi.billing.tables import accounts, customers, subscriptions
 from bankapi.notices.tables import notice_preferences, notices
 from bankapi.settings import Settings
@@ -55,14 +56,18 @@ _FIELDS: Final[dict[str, Any]] = {
     "uncertain": literal(0),
     "series": literal(1),
 }
-# To the number that was paid for, else to the account's first. No number, no notice.
+# To the number that was paid for, else to the account's first. No number, no notice; and none once the service has
+# ended, for the number may be somebody else's by then.
 _QUEUE: Final = insert(notices).from_select(
     list(_FIELDS),
     select(*_FIELDS.values())
     .join_from(subscriptions, accounts)
     .join(customers)
     .outerjoin(notice_preferences, notice_preferences.c.msisdn == subscriptions.c.msisdn)
-    .where(subscriptions.c.account_id == bindparam("account_id"))
+    .where(
+        subscriptions.c.account_id == bindparam("account_id"),
+        accounts.c.service_status != ServiceStatus.TERMINATED.value,
+    )
     .order_by(case((subscriptions.c.msisdn == bindparam("payer"), 0), else_=1), subscriptions.c.id)
     .limit(1),
 )

@@ -5,6 +5,7 @@ smpplib reads and writes the PDUs. It waits for each piece of a PDU anew and bel
 
 import logging
 import select
+import struct
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ LOG: Final = logging.getLogger("bankapi.notices")
 _PDU_MIN_BYTES: Final = 16
 _PDU_MAX_BYTES: Final = 70_000
 """A message_payload may have 64 KiB (SMPP 3.4, 5.3.2.32)."""
+_DELIVER_SM: Final = 0x00000005
+_LISTEN_MAX: Final = 100
+"""PDUs taken in a row from an SMSC that does not stop sending them."""
 _ASK_AFTER_S: Final = 5.0
 """A connection that was silent for longer is tried before a message is entrusted to it."""
 
@@ -49,6 +53,19 @@ class Answer:
 
     status: int
     message_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A whole PDU that smpplib cannot make sense of: its header is all we know."""
+
+    command_id: int
+    status: int
+    sequence: int
+    command: str = "unreadable"
+
+    def is_response(self) -> bool:
+        return bool(self.command_id & 0x80000000)
 
 
 class Link:
@@ -107,7 +124,9 @@ class Link:
         """Take what the SMSC sends by itself, for this long; keep an idle connection alive."""
         until = time.monotonic() + wait_s
         try:
-            while self._client.is_readable(max(0.0, until - time.monotonic())):
+            for _ in range(_LISTEN_MAX):
+                if not self._client.is_readable(max(0.0, until - time.monotonic())):
+                    break
                 self._act_on(self._read())
             idle = time.monotonic() - self._heard_at > self._keep_alive_s
         except LinkDown:
@@ -138,7 +157,9 @@ class Link:
             pdu = self._read(deadline)
             if pdu.is_response() and pdu.sequence == request.sequence:
                 return pdu
+            begun = time.monotonic()
             self._act_on(pdu)
+            deadline += time.monotonic() - begun  # the time is the SMSC's, not our database's
 
     def _read(self, deadline: float | None = None) -> Any:
         self._client.deadline = deadline or time.monotonic() + self._timeout_s
@@ -154,6 +175,12 @@ class Link:
         elif pdu.command == "unbind":
             self._answer("unbind_resp", pdu)
             raise LinkDown("unbound by the SMSC")
+        elif isinstance(pdu, Unreadable) and not pdu.is_response():
+            # Refused for good, or the SMSC would send it again and again.
+            if pdu.command_id == _DELIVER_SM:
+                self._answer("deliver_sm_resp", pdu, consts.SMPP_ESME_RX_R_APPN)
+            else:
+                self._answer("generic_nack", pdu, consts.SMPP_ESME_RINVCMDID)
 
     def _answer(self, command: str, request: Any, status: int = consts.SMPP_ESME_ROK) -> None:
         answer = smpp.make_pdu(command, client=self._client, status=status)
@@ -197,6 +224,17 @@ class _Client(client.Client):  # type: ignore[misc]  # smpplib has no types
     def is_readable(self, wait_s: float) -> bool:
         return bool(select.select([self._socket], [], [], wait_s)[0])
 
+    def read_pdu(self) -> Any:
+        """One PDU. What cannot be read ends nothing: the next one begins where this one's length says."""
+        length = self._recv_exact(4)
+        if not _PDU_MIN_BYTES <= int.from_bytes(length) <= _PDU_MAX_BYTES:
+            raise LinkDown("a PDU of an impossible length")
+        raw = length + self._recv_exact(int.from_bytes(length) - len(length))
+        try:
+            return smpp.parse_pdu(raw, client=self, allow_unknown_opt_params=True)
+        except Exception:
+            return Unreadable(*struct.unpack(">LLL", raw[4:_PDU_MIN_BYTES]))
+
     def leave(self) -> None:
         connection, self._socket = self._socket, None
         if connection is None:
@@ -212,8 +250,6 @@ class _Client(client.Client):  # type: ignore[misc]  # smpplib has no types
             self.state = consts.SMPP_CLIENT_STATE_CLOSED
 
     def _recv_exact(self, exact_size: int) -> bytes:
-        if not 0 < exact_size <= _PDU_MAX_BYTES:
-            raise LinkDown("a PDU of an impossible length")
         received = bytearray()
         while len(received) < exact_size:
             left_s = self.deadline - time.monotonic()
@@ -223,8 +259,6 @@ class _Client(client.Client):  # type: ignore[misc]  # smpplib has no types
             if not (piece := self._socket.recv(exact_size - len(received))):
                 raise LinkDown("closed by the SMSC")
             received += piece
-        if exact_size == 4 and int.from_bytes(received) < _PDU_MIN_BYTES:
-            raise LinkDown("a PDU of an impossible length")
         self._socket.settimeout(self.timeout)
         return bytes(received)
 

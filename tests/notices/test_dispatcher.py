@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import update
+from sqlalchemy.exc import OperationalError
 
 from bankapi.billing.tables import customers
 from bankapi.notices.dispatcher import Dispatcher
@@ -187,6 +188,31 @@ def test_an_answer_that_never_comes_loses_nothing_and_is_counted(
     assert sum(row.uncertain for row in rows(books)) == 1
     assert len(set(smsc.taken)) == 4
     assert len(smsc.taken) - 4 == (1 if how.startswith("take") else 0)
+
+
+def test_what_cannot_be_read_is_refused_and_disturbs_nothing(books: Books, smsc: SMSC, start: Start) -> None:
+    smsc.behave(submit=["garbage first"])
+    pay(books, "P")
+    run(books, start(), all_are(books, Status.DELIVERED))
+    smscs.wait_for(lambda: [each["status"] for each in smsc.seen("garbage answered")] == [0x66, 0x03])
+    assert (verdicts(books), len(smsc.seen("bind"))) == (["ACCEPTED"], 1)
+
+
+def test_a_database_that_is_away_when_the_answer_comes_causes_no_copy(
+    books: Books, smsc: SMSC, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pay(books, "P")
+    dispatcher = start()
+    with monkeypatch.context() as patch:
+        patch.setattr("bankapi.notices.queue.record", _away)
+        with pytest.raises(OperationalError):
+            dispatcher.step()
+    run(books, dispatcher, all_are(books, Status.DELIVERED))
+    assert (len(smsc.taken), verdicts(books)) == (1, ["ACCEPTED"])
+
+
+def _away(*_: object) -> None:
+    raise OperationalError("", None, Exception("the database is away"))
 
 
 def test_copies_are_bounded(books: Books, smsc: SMSC, start: Start) -> None:

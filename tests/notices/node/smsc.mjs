@@ -17,13 +17,18 @@ function receipt(session, pdu, id) {
   const fields = { source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4, data_coding: 0, short_message: text };
   if (behave.tlv) Object.assign(fields, { receipted_message_id: written(id, behave.response), message_state: 2, short_message: "" });
   if (!session.socket.writable) return void waiting.push([pdu, id]);
-  session.deliver_sm(fields, (answer) => tell("receipt answered", { status: answer.command_status }));
+  const lost = () => waiting.push([pdu, id]); // without an answer it is sent again to whoever binds next
+  session.once("close", lost);
+  session.deliver_sm(fields, (answer) => {
+    session.off("close", lost);
+    tell("receipt answered", { status: answer.command_status });
+  });
 }
 
 function submitted(session, pdu) {
   const how = turn(behave.submit);
   const message = pdu.short_message;
-  const taken = how === "ok" || how === "take and drop" || how === "take and hang" || how === "receipt first";
+  const taken = how === "ok" || how === "take and drop" || how === "take and hang" || how === "receipt first" || how === "garbage first";
   tell("submit", {
     how, taken, to: pdu.destination_addr, from: pdu.source_addr, ton: pdu.source_addr_ton, data_coding: pdu.data_coding,
     esm_class: pdu.esm_class, text: message.message, udh: message.udh ? Buffer.concat(message.udh).toString("hex") : null,
@@ -33,9 +38,17 @@ function submitted(session, pdu) {
   if (how === "hang" || how === "take and hang") return undefined;
   if (typeof how === "number") return session.send(pdu.response({ command_status: how }));
   const id = next++;
+  if (how === "garbage first") { // a deliver_sm whose optional parameter ends beyond the PDU, and an unknown command
+    const body = Buffer.concat([Buffer.from("\0\x01\x01123\0\x01\x01456\0\x04\0\0\0\0\0\0\0\0\0", "latin1"), Buffer.from([4, 0x27, 0, 1])]);
+    for (const [command, rest] of [[5, body], [0x10203, body]]) {
+      const head = Buffer.alloc(16);
+      [16 + rest.length, command, 0, 7000 + command].forEach((value, place) => head.writeUInt32BE(value, 4 * place));
+      session.socket.write(Buffer.concat([head, rest]));
+    }
+  }
   if (how === "receipt first") receipt(session, pdu, id);
   session.send(pdu.response({ message_id: written(id, behave.response) }));
-  if (how === "ok" && behave.receipts) setTimeout(() => receipt(session, pdu, id), 20);
+  if ((how === "ok" || how === "garbage first") && behave.receipts) setTimeout(() => receipt(session, pdu, id), 20);
   return undefined;
 }
 
@@ -54,6 +67,8 @@ const server = smpp.createServer((session) => {
     session.send(pdu.response(typeof how === "number" ? { command_status: how } : { system_id: "SMSC" }));
     if (how === "ok") for (const [about, id] of waiting.splice(0)) setTimeout(() => receipt(session, about, id), 20);
   });
+  session.on("deliver_sm_resp", (pdu) => pdu.sequence_number > 7000 && tell("garbage answered", { status: pdu.command_status }));
+  session.on("generic_nack", (pdu) => tell("garbage answered", { status: pdu.command_status }));
   session.on("enquire_link", (pdu) => { tell("enquire"); session.send(pdu.response()); });
   session.on("unbind", (pdu) => { tell("unbind"); session.send(pdu.response()); session.close(); });
   session.on("submit_sm", (pdu) => submitted(session, pdu));

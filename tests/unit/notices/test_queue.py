@@ -98,6 +98,11 @@ def test_the_number_that_was_named_is_told_else_the_first_of_the_account(books: 
     assert [row.msisdn[-4:] for row in rows(books)] == ["9999", "0001", "0001", "9999"]
 
 
+def test_the_number_of_a_service_that_has_ended_is_told_nothing(books: Books) -> None:
+    assert pay(books, "DEBT", PayerKey(PayerKind.ACCOUNT_NUMBER, "A4")).result == "OK"
+    assert rows(books) == []
+
+
 def test_the_language_is_the_numbers_own_then_the_customers_then_the_default(books: Books) -> None:
     pay(books, "A")
     books.store.write(lambda c: c.execute(update(customers).values(language="ru")))
