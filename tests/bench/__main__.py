@@ -8,7 +8,7 @@ from pathlib import Path
 from bankapi import clock, settings
 from bankapi.cli import home as homes
 from bankapi.cli.payments import terminal_client
-from tests.bench import audits, growth, load, stages
+from tests.bench import audits, growth, load, sms, stages
 from tests.conftest import copy_home
 from tests.running import start_gateway
 
@@ -21,6 +21,7 @@ def main() -> None:
     arguments.add_argument("--connections", type=int, default=16)
     arguments.add_argument("--growth", action="store_true", help="cost at 10^4 and at 10^6 stored payments instead")
     arguments.add_argument("--audit", type=int, metavar="N", help="cost of an audit of up to N exchanges instead")
+    arguments.add_argument("--sms", action="store_true", help="payments per second with an SMSC down and up instead")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         if asked.audit:
@@ -31,6 +32,9 @@ def main() -> None:
             return
         pristine = Path(folder) / "pristine"
         homes.create(settings.load(pristine, {}), demo=True, now=clock.utc_now())
+        if asked.sms:
+            _sms(pristine, Path(folder), asked.payments // 5, asked.connections)
+            return
         _stages(pristine, Path(folder) / "stages", asked.payments // 3)
         _throughput(pristine, Path(folder) / "load", asked.payments, asked.connections)
 
@@ -53,6 +57,13 @@ def _growth(folder: Path, calls: int) -> None:
     print(f"  {'stored payments':<20}" + "".join(f"{size:>14,}" for size in sizes) + f"{'ratio':>9}")
     for name, (few, many) in costs.items():
         print(f"  {name:<20}{few:11.0f} µs{many:11.0f} µs{many / few:9.2f}")
+
+
+def _sms(pristine: Path, folder: Path, count: int, connections: int) -> None:
+    rates = sms.measure(pristine, folder, count, connections, ACTION)
+    print("registered payments per second, against an installation without [sms]; medians of rounds in turn")
+    for name, rate in rates.items():
+        print(f"  {name:<16}{rate / rates['not configured']:5.2f}")
 
 
 def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> None:

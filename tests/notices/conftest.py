@@ -19,15 +19,20 @@ FOLDER = Path(__file__).with_name("node")
 
 @pytest.fixture(scope="session")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the SMSC and exactly the packages of the lock file, installed by npm."""
+    """A folder with the SMSC."""
+    return install(tmp_path_factory.mktemp("node") / "smsc")
+
+
+def install(folder: Path) -> Path:
+    """Put the SMSC into a new folder, with exactly the packages of the lock file, installed by npm."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: no SMSC to send to")
-    folder = tmp_path_factory.mktemp("smsc")
+    folder.mkdir(parents=True)
     for name in ("package.json", "package-lock.json", "smsc.mjs"):
         shutil.copy(FOLDER / name, folder)
-    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
+    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
     if done.returncode != 0 and (reason := NO_NETWORK.search(done.stderr)):
         pytest.skip(f"npm cannot reach its registry ({reason[0]}): no SMSC to send to")
     assert done.returncode == 0, done.stderr
