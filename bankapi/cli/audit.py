@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,8 +15,8 @@ from sqlalchemy import Connection
 from bankapi import clock
 from bankapi.cli.administration import opened, require_installation
 from bankapi.cli.output import REFUSED, CommandFailed, json_option, refused, show
+from bankapi.evidence import archive, checkpoints, export, sealing, witness
 from bankapi.evidence import audit as auditing
-from bankapi.evidence import checkpoints, export, sealing, witness
 from bankapi.evidence.audit import Progress, Terms
 from bankapi.evidence.checkpoints import Checkpoint, CheckpointError
 from bankapi.evidence.export import ExportRefused, Sources
@@ -260,3 +260,24 @@ def _certificates(file: Path) -> list[x509.Certificate]:
 
 def _fields(signed: Checkpoint) -> dict[str, Any]:
     return {"origin": signed.origin, "size": signed.size, "root": signed.root, "signed_at": signed.signed_at}
+
+
+@audit.command("archive")
+@click.option("--before", required=True, type=_DAY, help="The first day (UTC) whose messages stay here.")
+@click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="A new ZIP file.")
+@click.pass_obj
+def archive_bodies(settings: Settings, /, before: datetime, output: Path) -> None:
+    """Move the messages of old, sealed exchanges to a file; digests, tree and proofs stay.
+
+    Keep the file: `audit export --archive` takes the messages from it. The gateway goes on meanwhile.
+    """
+    require_installation(settings)
+    with opened(settings) as store:
+        try:
+            archive.finish(store)
+            moved = archive.archive(store, before.replace(tzinfo=UTC), output, clock.utc_now())
+        except FileExistsError as error:
+            raise refused(f"{output} exists already") from error
+        except archive.ArchiveError as error:
+            raise CommandFailed(str(error)) from error
+    click.echo(f"moved the messages of {moved} exchanges to {output}" if moved else "nothing is that old")

@@ -48,6 +48,37 @@ def test_a_payment_is_validated_registered_and_found_again(client: Clients) -> N
     assert unknown.fields["status"] == "NEVER_SEEN"
 
 
+@pytest.mark.parametrize(
+    "payer", [("Msisdn", "79160000007"), ("AccountNumber", "100000007"), ("CustomerNumber", "200000007")]
+)
+def test_a_payment_is_seen_cancelled_and_gone_whatever_the_payer_is_named_by(
+    client: Clients, payer: tuple[str, str]
+) -> None:
+    atm, reference = client("ATM-0001"), f"CANCEL-{payer[0]}"
+    before = atm.call("GetBalance", [("Payer", [payer])]).fields["balance"]
+    fields = [("Reference", reference), ("Payer", [payer]), *payment("-", "12.34")[2:]]
+    assert code(atm.call("RegisterPayment", fields)) == "OK"
+    statement = atm.call("GetMiniStatement", [("Payer", [payer])]).fields
+    newest = statement["transactions"][0]
+    assert (newest["kind"], newest["amount"]["amount"]) == ("PAYMENT", "12.34")
+    assert newest["balance"] == statement["balance"] == atm.call("GetBalance", [("Payer", [payer])]).fields["balance"]
+    cancel = [("Reference", reference), ("Amount", Amount("12.34", "RUB")), ("Reason", "CUSTOMER_REQUEST")]
+    first, again = atm.call("CancelPayment", cancel), atm.call("CancelPayment", cancel)
+    assert [each.fields["replayed"] for each in (first, again)] == [False, True]
+    assert first.fields["cancelled_at"] == again.fields["cancelled_at"]
+    assert atm.call("GetBalance", [("Payer", [payer])]).fields["balance"] == before
+    late = atm.call("RegisterPayment", fields)
+    assert (code(late), late.fields["retry"]) == ("ALREADY_CANCELLED", "NO")
+
+
+def test_a_cancelled_reference_that_comes_late_is_refused_for_ever(client: Clients) -> None:
+    atm = client("ATM-0001")
+    cancel = [("Reference", "NEVER-CAME"), ("Amount", Amount("1.00", "RUB")), ("Reason", "TIMEOUT")]
+    assert atm.call("CancelPayment", cancel).fields["status"] == "VOIDED"
+    assert code(atm.call("RegisterPayment", payment("NEVER-CAME"))) == "REFERENCE_VOIDED"
+    assert atm.call("GetPaymentStatus", [("Reference", "NEVER-CAME")]).fields["status"] == "VOIDED"
+
+
 def test_concurrent_copies_of_one_registration_make_one_payment(gateway: RunningGateway, client: Clients) -> None:
     """32 copies, each signed anew, over 8 connections and 2 workers; then other content under the reference."""
     before = _credited(gateway)
