@@ -55,7 +55,7 @@ class Dispatcher:
         self._link: Link | None = None
         self._smsc_used: str | None = None
         self._unrecorded: Attempt | None = None  # until the database has it: it may be away when the answer comes
-        self._unbound = 0  # failed tries to bind in a row
+        self._disappointed = 0  # tries to bind and lost connections since a submission was answered
         self._bind_at = self._return_at = self._expire_at = clock()
         self._pace = _Pace(settings.sms.per_second)
         # A notice is ours for as long as its parts may take, twice over.
@@ -194,6 +194,7 @@ class Dispatcher:
             except Uncertain as error:
                 self._lost(error)
                 return Verdict.UNCERTAIN, "NO_ANSWER"
+            self._disappointed = 0
             if answer.status != consts.SMPP_ESME_ROK:
                 return self._not_taken(answer.status), f"0x{answer.status:08X}"
             self._pace.taken()
@@ -231,11 +232,11 @@ class Dispatcher:
                 LOG.warning("the %s SMSC cannot be used", name, extra={"failure": str(error)})
                 continue
             self._drop()
-            self._link, self._smsc_used, self._unbound = link, name, 0
+            self._link, self._smsc_used = link, name
             LOG.info("bound to the %s SMSC", name)
             return
-        self._bind_at = now + _backed_off(1.0, _RECONNECT_LAST_S, self._unbound)
-        self._unbound += 1
+        self._bind_at = now + _backed_off(1.0, _RECONNECT_LAST_S, self._disappointed)
+        self._disappointed += 1
 
     def _new_link(self, name: str, smsc: SMSCSettings) -> Link:
         def keep(receipt: Receipt) -> None:
@@ -248,8 +249,8 @@ class Dispatcher:
     def _lost(self, error: Exception) -> None:
         LOG.warning("the connection to the SMSC is lost", extra={"failure": str(error)})
         self._drop()
-        self._bind_at = self._clock() + _backed_off(1.0, _RECONNECT_LAST_S, self._unbound)
-        self._unbound += 1
+        self._bind_at = self._clock() + _backed_off(1.0, _RECONNECT_LAST_S, self._disappointed)
+        self._disappointed += 1
 
     def _drop(self) -> None:
         if self._link is not None:

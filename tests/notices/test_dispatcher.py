@@ -223,6 +223,19 @@ def test_copies_are_bounded(books: Books, smsc: SMSC, start: Start) -> None:
     assert rows(books)[0].uncertain == 3
 
 
+def test_an_smsc_that_drops_everything_is_left_alone_for_longer_and_longer(
+    books: Books, smsc: SMSC, start: Start
+) -> None:
+    """It lets us bind, so only the submissions tell: an hour of it must not spoil a whole queue."""
+    smsc.behave(submit=["take and drop"])
+    for number in range(200):
+        pay(books, f"P-{number}")
+    until = books.now + timedelta(hours=1)
+    run(books, start(), lambda: books.now >= until, step_s=5)
+    assert len(smsc.taken) < 90
+    assert len(smsc.taken) == verdicts(books).count("UNCERTAIN")
+
+
 def test_a_stopped_smsc_is_found_out_before_a_message_is_entrusted_to_it(
     books: Books, smsc: SMSC, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
