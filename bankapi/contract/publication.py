@@ -19,6 +19,7 @@ from bankapi.contract import codes, policy
 from bankapi.contract.application import SERVICE, server
 from bankapi.contract.service import VERSION, BankApi
 from bankapi.contract.types import NAMESPACE, SIMPLE_TYPES, TYPE_WORDS, VALUE_WORDS, XML_NAMESPACE
+from bankapi.wsse import names
 
 WSDL_FILE: Final = "bankapi-v1.wsdl"
 SCHEMA_FILE: Final = "bankapi-v1.xsd"
@@ -160,7 +161,14 @@ def _schema() -> etree._Element:
             document(element)
             root.append(element)
     _allow_xml_lang(root)
+    _allow_wsu_id(root)
     return root
+
+
+def _allow_wsu_id(root: etree._Element) -> None:
+    """A signed header is signed under its wsu:Id (WSS 1.1 section 4.3): a client that validates headers must let it."""
+    (header,) = root.findall("xs:complexType[@name='Exchange']", _NS)
+    etree.SubElement(header, f"{{{_XS}}}anyAttribute", namespace=names.WSU, processContents="lax")
 
 
 def _allow_xml_lang(root: etree._Element) -> None:

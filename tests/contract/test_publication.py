@@ -104,9 +104,14 @@ class TestSchema:
         assert not schema.xpath("//xs:import | //xs:include", namespaces=NS)
 
     def test_the_language_of_a_message_is_xml_lang(self, schema: etree._Element) -> None:
-        open_to = schema.xpath("//xs:anyAttribute/@namespace", namespaces=NS)
-        assert open_to == schema.xpath("xs:complexType[@name='Message']//xs:anyAttribute/@namespace", namespaces=NS)
+        open_to = schema.xpath("xs:complexType[@name='Message']//xs:anyAttribute/@namespace", namespaces=NS)
         assert open_to == ["http://www.w3.org/XML/1998/namespace"]
+
+    def test_nothing_else_is_open_but_the_header_to_the_id_it_is_signed_by(self, schema: etree._Element) -> None:
+        open_to = schema.xpath("xs:complexType[@name='Exchange']/xs:anyAttribute/@namespace", namespaces=NS)
+        assert len(open_to) == 1
+        assert open_to[0].endswith("oasis-200401-wss-wssecurity-utility-1.0.xsd")
+        assert len(schema.xpath("//xs:anyAttribute", namespaces=NS)) == 2
 
     def test_every_text_is_restricted(self, schema: etree._Element) -> None:
         free = schema.xpath(

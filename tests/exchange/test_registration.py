@@ -6,15 +6,18 @@ import subprocess
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import pytest
+from lxml import etree
 
 from bankapi.billing import ledger, terminals
 from bankapi.billing.terminals import AccessStatus
 from bankapi.cli.client import Answer, TerminalClient
 from bankapi.cli.documents import Amount
+from bankapi.contract.types import NAMESPACE
 from bankapi.storage.engine import Store
 from tests.running import RunningGateway
 
@@ -114,6 +117,18 @@ def test_the_evidence_is_the_bytes_that_were_sent_and_answered(gateway: RunningG
         ).fetchone()
     assert zlib.decompress(request) == answer.request
     assert zlib.decompress(kept) == answer.answer
+
+
+def test_header_and_body_of_an_answer_conform_to_the_published_schema(client: Clients) -> None:
+    schema = etree.XMLSchema(
+        etree.fromstring(resources.files("bankapi.schemas").joinpath("bankapi-v1.xsd").read_bytes())
+    )
+    for fields in (payment("CONFORM-1"), payment("CONFORM-1", amount="0.001")):
+        header, body = etree.fromstring(client("ATM-0001").call("RegisterPayment", fields).answer)
+        (exchange,) = header.findall(f"{{{NAMESPACE}}}Exchange")
+        (answer,) = body.find("*/detail") if body.find("*/detail") is not None else body
+        for element in (exchange, answer):
+            schema.assertValid(etree.ElementTree(etree.fromstring(etree.tostring(element))))
 
 
 @pytest.mark.skipif(shutil.which("xmlsec1") is None, reason="xmlsec1 is not installed")
