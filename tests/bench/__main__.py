@@ -2,12 +2,20 @@
 
 import argparse
 import sqlite3
+import statistics
 import tempfile
+import time
 from pathlib import Path
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
 
 from bankapi import clock, settings
 from bankapi.cli import home as homes
+from bankapi.cli.authority import new_rsa_key
 from bankapi.cli.payments import terminal_client
+from bankapi.evidence import sealing
+from bankapi.storage.engine import Store
 from tests.bench import audits, growth, load, sms, stages
 from tests.conftest import copy_home
 from tests.running import start_gateway
@@ -47,7 +55,19 @@ def _stages(pristine: Path, folder: Path, count: int) -> None:
     print(f"one RegisterPayment in process, {count} times, {len(messages[0])} bytes, SQLite synchronous=FULL")
     for stage, cost in costs.items():
         print(f"  {stage:<28}{cost:8.0f} µs {cost / total:6.1%}")
-    print(f"  {'together':<28}{total:8.0f} µs")
+    signature = _rsa_signature_us()
+    print(
+        f"  {'together':<28}{total:8.0f} µs, or {total / signature:.1f} RSA-2048 signatures of {signature:.0f} µs each"
+    )
+
+
+def _rsa_signature_us() -> float:
+    """What one private-key operation costs here and now: a yardstick that does not depend on the machine's speed."""
+    key = new_rsa_key()
+    begun = time.perf_counter()
+    for _ in range(200):
+        key.sign(b"", padding.PKCS1v15(), hashes.SHA256())
+    return (time.perf_counter() - begun) / 200 * 1e6
 
 
 def _growth(folder: Path, calls: int) -> None:
@@ -74,6 +94,7 @@ def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> N
         messages = stages.signed_payments(client, "L", count)
         result = load.run(own, "ATM-0001", messages, ACTION, connections)
         assert running.process.poll() is None
+        _wait_for_checkpoint(own, count)
     with sqlite3.connect(own.home / "bankapi.db") as database:
         stored = database.execute("SELECT count(*) FROM payments WHERE disposition = 'REGISTERED'").fetchone()[0]
         balance = database.execute("SELECT sum(amount_minor) FROM postings").fetchone()[0]
@@ -83,6 +104,32 @@ def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> N
     print(f"  {result.per_second:.0f} registered payments per second")
     for percent in (50, 95, 99):
         print(f"  p{percent} {result.percentile_ms(percent):.1f} ms")
+    lags = _checkpoint_lags_s(own)
+    print(f"  from answer to signed checkpoint: median {statistics.median(lags):.1f} s, at most {max(lags):.1f} s")
+
+
+def _wait_for_checkpoint(own: settings.Settings, exchanges: int) -> None:
+    store = Store(own.database_url)
+    for _ in range(600):
+        with store.read() as connection:
+            newest = sealing.latest_checkpoint(connection)
+        if newest is not None and newest.size > exchanges:
+            break
+        time.sleep(0.1)
+    store.close()
+
+
+def _checkpoint_lags_s(own: settings.Settings) -> list[float]:
+    """How long each exchange waited until a checkpoint fixed it."""
+    with sqlite3.connect(own.home / "bankapi.db") as database:
+        return [
+            row[0]
+            for row in database.execute(
+                "SELECT (julianday(c.signed_at) - julianday(e.answered_at)) * 86400 FROM exchanges e"
+                " JOIN tree_leaves l ON l.exchange_row_id = e.id JOIN checkpoints c ON c.tree_size ="
+                " (SELECT min(tree_size) FROM checkpoints WHERE tree_size > l.leaf_index)"
+            )
+        ]
 
 
 if __name__ == "__main__":
