@@ -1,10 +1,11 @@
 """What every operation is given."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import Connection
 
+from bankapi.billing import dealers
 from bankapi.billing.terminals import Terminal
 from bankapi.notices.outbox import Outbox
 
@@ -23,3 +24,8 @@ class Call:
     exchange_id: str
     outbox: Outbox | None = None
     """Where subscribers' notices are queued; none when the installation sends no SMS."""
+
+    @property
+    def business_on(self) -> date:
+        """The dealer's calendar day this request falls on."""
+        return dealers.business_day(self.terminal, self.now)

@@ -106,7 +106,7 @@ def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancel
         call.connection,
         payment.id,
         occurred_at=call.now,
-        business_on=dealers.business_day(call.terminal, call.now),
+        business_on=call.business_on,
     )
     balance = moved[account.ledger_account.id]
     customers.bring_back_suspension(call.connection, account, balance, payment.id, payment.decided_at, call.now)
@@ -149,7 +149,7 @@ def _tombstone(call: Call, reference: str) -> dict[str, object]:
         "disposition": Disposition.VOIDED,
         "result": ResultCode.REFERENCE_VOIDED,
         "decided_at": call.now,
-        "business_on": dealers.business_day(call.terminal, call.now),
+        "business_on": call.business_on,
         "exchange_id": call.exchange_id,
     }
 

@@ -72,7 +72,7 @@ def _amount_refusal(call: Call, held: Limits, conversion: Conversion, amount: Mo
         return ResultCode.AMOUNT_TOO_SMALL
     if held.amount_max < amount or conversion.credited.minor > MINOR_MAX:
         return ResultCode.AMOUNT_TOO_LARGE
-    if limits.would_exceed(call.connection, held, amount, dealers.business_day(call.terminal, call.now)):
+    if limits.would_exceed(call.connection, held, amount, call.business_on):
         return ResultCode.LIMIT_EXCEEDED
     if not dealers.funds_suffice(call.connection, call.terminal, amount):
         return ResultCode.DEALER_FUNDS_INSUFFICIENT

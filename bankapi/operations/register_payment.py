@@ -67,7 +67,7 @@ def register_payment(call: Call, asked: RegisterPayment) -> PaymentRegistration:
         return PaymentRegistration(verdict.result)
     # Nothing below this line refuses.
     _post(call, asked, payment_id, verdict.account, verdict.conversion.credited)
-    limits.count(call.connection, verdict.limits, asked.amount, dealers.business_day(call.terminal, call.now))
+    limits.count(call.connection, verdict.limits, asked.amount, call.business_on)
     if call.outbox is not None:
         call.outbox.queue(
             call.connection,
@@ -136,7 +136,7 @@ def _fields(
         "disposition": Disposition.DECLINED if conversion is None else Disposition.REGISTERED,
         "result": verdict.result,
         "decided_at": call.now,
-        "business_on": dealers.business_day(call.terminal, call.now),
+        "business_on": call.business_on,
         "exchange_id": call.exchange_id,
         "fingerprint": fingerprint,
         "payer_kind": asked.payer.kind,
@@ -172,7 +172,7 @@ def _post(call: Call, asked: RegisterPayment, payment_id: str, account: Account,
         TransactionKind.PAYMENT,
         entries,
         occurred_at=call.now,
-        business_on=dealers.business_day(call.terminal, call.now),
+        business_on=call.business_on,
         payment_id=payment_id,
     )
     customers.lift_suspension(call.connection, account, moved[account.ledger_account.id], payment_id, call.now)
