@@ -7,9 +7,9 @@ a literal is found by the tests, which refuse a sentence that a catalog lacks.
 
 import re
 from collections.abc import Mapping
-from datetime import datetime, tzinfo
+from datetime import date, datetime, time, tzinfo
 from decimal import Decimal
-from functools import cache
+from functools import cache, lru_cache
 from gettext import NullTranslations
 from importlib import resources
 from io import BytesIO
@@ -17,10 +17,10 @@ from typing import Final
 
 from babel import Locale
 from babel.core import negotiate_locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time, get_datetime_format
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
-from babel.numbers import NumberPattern, parse_pattern
+from babel.numbers import NumberPattern, get_decimal_symbol, get_group_symbol, get_minus_sign_symbol, parse_pattern
 from babel.support import Translations
 
 DEFAULT_LANGUAGE: Final = "en"
@@ -29,6 +29,8 @@ LANGUAGES: Final = (DEFAULT_LANGUAGE, "ru", "uk", "kk", "de", "fr", "es", "tr", 
 _SPACE: Final = re.compile(r"\s")
 _UNSEEN: Final = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
 _CODE_BESIDE_DIGIT: Final = re.compile(r"(?<=[A-Z])(?=[0-9])")
+_WRITTEN_MAX: Final = 8192
+"""Days and times of day that are kept as written: a report has few days, and its times lie close together."""
 
 
 def message(sentence: str) -> str:
@@ -55,7 +57,10 @@ class Texts:
         self.language: Final = language
         self._locale = Locale(language)
         self._catalog = _catalog(language)
-        self._patterns: dict[int, NumberPattern] = {}
+        self._pattern = _amount_pattern(self._locale)
+        self._affixes_known: dict[tuple[str, bool], tuple[str, str]] = {}
+        self._signs = _number_signs(self._locale)
+        self._day_and_time = plain(str(get_datetime_format("medium", locale=self._locale))).replace("'", "")
 
     def gettext(self, sentence: str, /, **values: object) -> str:
         """The sentence with its values in their places."""
@@ -70,25 +75,66 @@ class Texts:
 
         The code and not a sign: half the world's signs are "$", and a printer or an SMS may have none of them.
         """
-        exponent = amount.as_tuple().exponent
-        assert isinstance(exponent, int), "an amount is a finite number"
-        pattern = self._pattern(max(-exponent, 0))
-        text = pattern.apply(amount, self._locale, currency=currency, currency_digits=False, numbering_system="latn")
-        return _CODE_BESIDE_DIGIT.sub(" ", plain(text))
+        before, after = self._affixes(currency, amount.is_signed())
+        return f"{before}{self.number(amount.copy_abs())}{after}"
+
+    def number(self, number: Decimal | int) -> str:
+        """A number with all the decimals it comes with and its digits in groups."""
+        assert isinstance(number, int) or number.is_finite(), "what people read is a finite number"
+        grouped = f"{number:,d}" if isinstance(number, int) else f"{number:,f}"
+        return grouped.translate(self._signs)
+
+    def day(self, day: date) -> str:
+        """A calendar day as people of this language write it."""
+        return _day(self.language, day.toordinal())
 
     def instant(self, instant: datetime, zone: tzinfo) -> str:
         """Date and time as people of this language write them, in a time zone, with its offset."""
         local = instant.astimezone(zone)
-        return f"{plain(format_datetime(local, 'medium', locale=self._locale))} {local:%z}"
+        return f"{self._moment(local)} {local:%z}"
 
-    def _pattern(self, decimals: int) -> NumberPattern:
-        pattern = self._patterns.get(decimals)
-        if pattern is None:
-            standard: NumberPattern = self._locale.currency_formats["standard"]
-            pattern = parse_pattern(standard.pattern.replace("¤", "¤¤"))
-            pattern.frac_prec = (decimals, decimals)
-            self._patterns[decimals] = pattern
-        return pattern
+    def moment(self, instant: datetime, zone: tzinfo) -> str:
+        """The same without the offset, for where the time zone is told once."""
+        return self._moment(instant.astimezone(zone))
+
+    def _moment(self, local: datetime) -> str:
+        time_of_day = _time_of_day(self.language, local.hour, local.minute, local.second)
+        return self._day_and_time.format(time_of_day, _day(self.language, local.toordinal()))
+
+    def _affixes(self, currency: str, is_negative: bool) -> tuple[str, str]:
+        """What stands before and behind the digits of an amount."""
+        known = self._affixes_known.get((currency, is_negative))
+        if known is None:
+            one = Decimal(-1 if is_negative else 1)
+            text = self._pattern.apply(
+                one, self._locale, currency=currency, currency_digits=False, numbering_system="latn"
+            )
+            before, _, after = _CODE_BESIDE_DIGIT.sub(" ", plain(text)).partition("1")
+            known = self._affixes_known[currency, is_negative] = (before, after)
+        return known
+
+
+def _amount_pattern(locale: Locale) -> NumberPattern:
+    standard: NumberPattern = locale.currency_formats["standard"]
+    pattern = parse_pattern(standard.pattern.replace("¤", "¤¤"))
+    pattern.frac_prec = (0, 0)
+    return pattern
+
+
+def _number_signs(locale: Locale) -> dict[int, str]:
+    """From the signs that Python writes a number with to those of CLDR."""
+    signs = {",": get_group_symbol, ".": get_decimal_symbol, "-": get_minus_sign_symbol}
+    return {ord(sign): plain(symbol(locale, numbering_system="latn")) for sign, symbol in signs.items()}
+
+
+@lru_cache(_WRITTEN_MAX)
+def _day(language: str, ordinal: int) -> str:
+    return plain(format_date(date.fromordinal(ordinal), "medium", locale=language))
+
+
+@lru_cache(_WRITTEN_MAX)
+def _time_of_day(language: str, hour: int, minute: int, second: int) -> str:
+    return plain(format_time(time(hour, minute, second), "medium", locale=language))
 
 
 def texts(tag: str) -> Texts:
