@@ -49,6 +49,8 @@ class TransactionKind(StrEnum):
     """Money a dealer paid ahead."""
     SETTLEMENT = "SETTLEMENT"
     """A dealer paid what it owed."""
+    CORRECTION = "CORRECTION"
+    """The operator put a difference right that a reconciliation had shown."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from bankapi.billing.money import Money
 from bankapi.billing.payers import PayerKey
 from bankapi.billing.rates import Conversion
 from bankapi.billing.tables import cancellations, payments, terminals, validations
+from bankapi.billing.terminals import Terminal
 from bankapi.refusals import ResultCode
 
 
@@ -108,18 +109,21 @@ def record_cancellation(
     connection: Connection,
     *,
     payment_id: str,
-    terminal_id: int,
+    terminal: Terminal,
     reason: str,
     cancelled_at: datetime,
+    business_on: date,
     exchange_id: str,
 ) -> None:
     """Cancel a registered payment whose account is locked. IntegrityError when it is cancelled already."""
     row = {
         "id": new_id(),
         "payment_id": payment_id,
-        "terminal_id": terminal_id,
+        "dealer_id": terminal.dealer_id,
+        "terminal_id": terminal.id,
         "reason": reason,
         "cancelled_at": cancelled_at,
+        "business_on": business_on,
         "exchange_id": exchange_id,
     }
     connection.execute(cancellations.insert(), row)

@@ -20,11 +20,14 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from bankapi.storage.append_only import APPEND_ONLY
+from bankapi.storage.append_only import APPEND_ONLY, late
 from bankapi.storage.columns import Exact, Instant, RowId, metadata
 
 ULID = String(26)
 CURRENCY = String(3)
+
+# A dealer's closed business day takes no more events: whoever read the open day just before it was closed comes late.
+_EVENT = APPEND_ONLY | late("business_on", "closed_through_on", "dealers", "dealer_id", "the business day is closed")
 
 dealers = Table(
     "dealers",
@@ -45,6 +48,8 @@ dealers = Table(
     Column("cancel_minutes", Integer, nullable=False, default=0),
     # Unknown payers one terminal may ask for in ten minutes before its checks are refused.
     Column("misses_max", Integer, nullable=False),
+    # The last business day that is closed: what happens from then on belongs to later days.
+    Column("closed_through_on", Date),
 )
 
 terminals = Table(
@@ -124,12 +129,14 @@ payments = Table(
     Column("id", ULID, primary_key=True),
     Column("dealer_id", ForeignKey("dealers.id"), nullable=False),
     Column("terminal_id", ForeignKey("terminals.id"), nullable=False),
+    # The dealer's scheme at that time.
+    Column("scheme", String(32), nullable=False),
     Column("reference", String(64), nullable=False),
     # REGISTERED, DECLINED or VOIDED: what this reference became, once and for ever.
     Column("disposition", String(16), nullable=False),
     Column("result", String(32), nullable=False),
     Column("decided_at", Instant, nullable=False),
-    # The day of decided_at in the dealer's time zone.
+    # The day of decided_at in the dealer's time zone, or the first one that was open then.
     Column("business_on", Date, nullable=False),
     Column("exchange_id", ULID, nullable=False),
     # SHA-256 over payer, amount and currency: tells a repetition from a conflict. Absent on a VOIDED reference.
@@ -154,7 +161,8 @@ payments = Table(
     Column("counted", String(32)),
     UniqueConstraint("dealer_id", "reference"),
     CheckConstraint("disposition IN ('REGISTERED', 'DECLINED', 'VOIDED')", name="disposition"),
-    info=APPEND_ONLY,
+    Index("ix_payments_dealer_day", "dealer_id", "business_on", "id"),
+    info=_EVENT,
 )
 
 cancellations = Table(
@@ -162,11 +170,15 @@ cancellations = Table(
     metadata,
     Column("id", ULID, primary_key=True),
     Column("payment_id", ForeignKey("payments.id"), nullable=False, unique=True),
+    Column("dealer_id", ForeignKey("dealers.id"), nullable=False),
     Column("terminal_id", ForeignKey("terminals.id"), nullable=False),
     Column("reason", String(32), nullable=False),
     Column("cancelled_at", Instant, nullable=False),
+    # The day of cancelled_at in the dealer's time zone, or the first one that was open then.
+    Column("business_on", Date, nullable=False),
     Column("exchange_id", ULID, nullable=False),
-    info=APPEND_ONLY,
+    Index("ix_cancellations_dealer_day", "dealer_id", "business_on", "id"),
+    info=_EVENT,
 )
 
 validations = Table(

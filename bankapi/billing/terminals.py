@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Final
 
@@ -30,7 +30,7 @@ class CancelRule(StrEnum):
     ALWAYS = "ALWAYS"
     NEVER = "NEVER"
     SAME_BUSINESS_DAY = "SAME_BUSINESS_DAY"
-    """On the payment's calendar day in the dealer's time zone."""
+    """On the payment's own business day."""
     MINUTES = "MINUTES"
     """For so many minutes after registration."""
 
@@ -62,6 +62,8 @@ class Terminal:
     misses_max: int
     operations: frozenset[str] | None
     """The operations it may call; None means all."""
+    closed_through_on: date | None
+    """The dealer's last closed business day."""
 
     def may_call(self, operation: str) -> bool:
         """Whether this terminal is allowed an operation of the contract."""
@@ -191,6 +193,7 @@ _TERMINAL: Final = (
     dealers.c.cancel_minutes,
     dealers.c.misses_max,
     terminals.c.operations,
+    dealers.c.closed_through_on,
 )
 _ACCOUNT: Final = (
     select(

@@ -245,8 +245,7 @@ def _pay_in(
     def work(connection: Connection) -> dict[str, Any]:
         entry = _found(connection, name)
         check(connection, entry)
-        business_on = dealers.calendar_day(entry.time_zone, now)
-        dealers.pay_in(connection, kind, dealer=name, amount=amount, now=now, business_on=business_on)
+        dealers.pay_in(connection, kind, dealer=name, amount=amount, now=now)
         return {"dealer": name, "kind": kind, "amount": amount, **_standing(connection, name)}
 
     show(write(settings, work), as_json)

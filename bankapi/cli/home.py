@@ -118,7 +118,6 @@ def _add_demo(connection: Connection, settings: Settings, authority: Authority, 
         dealer="DEMO-SHOP",
         amount=Money(1_000_000, "RUB"),
         now=now,
-        business_on=now.date(),
     )
     for number in range(1, 21):
         customers.add_customer(

@@ -220,6 +220,7 @@ TRANSACTION_KINDS: Final = {
     TransactionKind.CANCELLATION: "A payment was cancelled.",
     TransactionKind.CHARGE: "The customer used the service.",
     TransactionKind.OPENING: "The balance that the account began with.",
+    TransactionKind.CORRECTION: "The operator put something right.",
 }
 """What moves a customer's balance; DEPOSIT and SETTLEMENT move only a dealer's."""
 

@@ -5,9 +5,10 @@ should have. The database does the sums and gives back only what is wrong.
 from collections.abc import Iterator
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, select
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, select
 
 from bankapi.billing import ledger
+from bankapi.billing.dealers import BOOKED_AGAINST
 from bankapi.billing.ledger import LedgerAccountKind, TransactionKind
 from bankapi.billing.payments import Disposition
 from bankapi.billing.tables import (
@@ -23,7 +24,7 @@ from bankapi.billing.tables import (
 from bankapi.evidence.findings import Findings, Kind
 from bankapi.evidence.reading import raw, stream
 
-_DEALER_KINDS: Final = (LedgerAccountKind.DEALER_RECEIVABLE, LedgerAccountKind.DEALER_DEPOSIT)
+_SCHEME: Final = case({kind: scheme for scheme, kind in BOOKED_AGAINST.items()}, value=ledger_accounts.c.kind)
 _KEPT_KINDS: Final = (LedgerAccountKind.CUSTOMER, LedgerAccountKind.DEALER_DEPOSIT)
 _IS_REGISTERED: Final = payments.c.disposition == Disposition.REGISTERED
 _transactions: Final = billing_transactions
@@ -106,11 +107,16 @@ def _not_credited() -> Select[Any]:
 
 
 def _not_charged() -> Select[Any]:
-    """The dealer's account gave what was paid."""
+    """The dealer's account, the one of the payment's scheme, gave what was paid on the payment's business day."""
     charged = (
-        select(postings.c.billing_transaction_id, postings.c.currency, postings.c.amount_minor, ledger_accounts.c.owner)
+        select(
+            postings.c.billing_transaction_id,
+            postings.c.currency,
+            postings.c.amount_minor,
+            ledger_accounts.c.owner,
+            _SCHEME.label("scheme"),
+        )
         .join_from(postings, ledger_accounts, ledger_accounts.c.id == postings.c.ledger_account_id)
-        .where(ledger_accounts.c.kind.in_(_DEALER_KINDS))
         .subquery()
     )
     return (
@@ -123,6 +129,8 @@ def _not_charged() -> Select[Any]:
                 charged.c.billing_transaction_id == _transactions.c.id,
                 charged.c.currency == payments.c.currency,
                 charged.c.owner == dealers.c.name,
+                charged.c.scheme == payments.c.scheme,
+                _transactions.c.business_on == payments.c.business_on,
             ),
         )
         .where(_IS_REGISTERED)
@@ -132,14 +140,27 @@ def _not_charged() -> Select[Any]:
 
 
 def _not_reversed_once() -> Select[Any]:
-    """A cancellation is of a registered payment and reverses its one transaction."""
+    """A cancellation is of a registered payment of its dealer, and reverses its one transaction on its business day."""
     booked = _transactions.alias("booked")
     return (
         select(raw(cancellations.c.payment_id))
         .join_from(
-            cancellations, payments, and_(payments.c.id == cancellations.c.payment_id, _IS_REGISTERED), isouter=True
+            cancellations,
+            payments,
+            and_(
+                payments.c.id == cancellations.c.payment_id,
+                payments.c.dealer_id == cancellations.c.dealer_id,
+                _IS_REGISTERED,
+            ),
+            isouter=True,
         )
-        .outerjoin(_transactions, _of_payment(TransactionKind.CANCELLATION, payments.c.id))
+        .outerjoin(
+            _transactions,
+            and_(
+                _of_payment(TransactionKind.CANCELLATION, payments.c.id),
+                _transactions.c.business_on == cancellations.c.business_on,
+            ),
+        )
         .outerjoin(booked, and_(booked.c.id == _transactions.c.reverses_id, booked.c.payment_id == payments.c.id))
         .group_by(cancellations.c.payment_id)
         .having((func.count(_transactions.c.id) != 1) | (func.count(booked.c.id) != 1))

@@ -39,7 +39,10 @@ _DECIDING_DECLINES: Final = frozenset(
 
 
 _OF_EVERY_REFERENCE: Final = frozenset(
-    ["id", "dealer_id", "terminal_id", "reference", "disposition", "result", "decided_at", "business_on", "exchange_id"]
+    [
+        *("id", "dealer_id", "terminal_id", "scheme", "reference", "disposition", "result"),
+        *("decided_at", "business_on", "exchange_id"),
+    ]
 )
 _OF_A_PAYMENT: Final = tuple(c.name for c in payments.columns if c.name not in _OF_EVERY_REFERENCE)
 """What a voided reference has not."""
@@ -270,4 +273,5 @@ def _milliseconds(at: datetime) -> datetime:
 
 
 def _is_near(business_on: date, at: datetime) -> bool:
-    return abs(business_on - at.astimezone(UTC).date()) <= timedelta(days=1)
+    """The calendar day of some zone, or the next one where that day was closed already."""
+    return timedelta(days=-1) <= business_on - at.astimezone(UTC).date() <= timedelta(days=2)

@@ -27,5 +27,5 @@ class Call:
 
     @property
     def business_on(self) -> date:
-        """The dealer's calendar day this request falls on."""
+        """The dealer's business day this request falls on."""
         return dealers.business_day(self.terminal, self.now)

@@ -73,7 +73,7 @@ def cancel_payment(call: Call, asked: CancelPayment) -> PaymentCancellation:
 
 
 def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancellation:
-    if not dealers.may_cancel(call.terminal, payment.decided_at, call.now):
+    if not dealers.may_cancel(call.terminal, payment.decided_at, payment.business_on, call.now):
         return PaymentCancellation(ResultCode.CANCEL_WINDOW_CLOSED)
     account = customers.lock_account_of_payment(call.connection, payment.id)
     # Somebody else's cancellation of it may have ended while this one waited for the account.
@@ -87,9 +87,10 @@ def _cancel(call: Call, asked: CancelPayment, payment: Payment) -> PaymentCancel
     payments.record_cancellation(
         call.connection,
         payment_id=payment.id,
-        terminal_id=call.terminal.id,
+        terminal=call.terminal,
         reason=asked.reason,
         cancelled_at=call.now,
+        business_on=call.business_on,
         exchange_id=call.exchange_id,
     )
     # Day totals before deposits, as a registration locks them: neither waits for what the other holds.
@@ -145,6 +146,7 @@ def _tombstone(call: Call, reference: str) -> dict[str, object]:
         "id": payments.new_id(),
         "dealer_id": call.terminal.dealer_id,
         "terminal_id": call.terminal.id,
+        "scheme": call.terminal.scheme,
         "reference": reference,
         "disposition": Disposition.VOIDED,
         "result": ResultCode.REFERENCE_VOIDED,

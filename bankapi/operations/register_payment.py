@@ -132,6 +132,7 @@ def _fields(
         "id": payment_id,
         "dealer_id": call.terminal.dealer_id,
         "terminal_id": call.terminal.id,
+        "scheme": call.terminal.scheme,
         "reference": asked.reference,
         "disposition": Disposition.DECLINED if conversion is None else Disposition.REGISTERED,
         "result": verdict.result,

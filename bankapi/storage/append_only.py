@@ -1,7 +1,8 @@
 """Facts are added, never changed: the database itself refuses UPDATE and DELETE of the tables listed so.
 
 Mark a table with `info=APPEND_ONLY`; the triggers are part of its creation on SQLite and PostgreSQL. A table marked
-with `emptied(...)` allows one change more: some columns become NULL, and nothing else, once a condition holds.
+with `emptied(...)` allows one change more: some columns become NULL, and nothing else, once a condition holds. One
+marked with `late(...)` takes no row for a time that is closed.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,25 @@ def emptied(columns: Sequence[str], condition: str) -> dict[str, Any]:
     return {**APPEND_ONLY, "emptied": (tuple(columns), condition)}
 
 
+def late(column: str, until: str, of: str, key: str, why: str) -> dict[str, Any]:
+    """The mark of a table into which a row may come too late.
+
+    An INSERT is refused while its `column` is not greater than `until` in the row of table `of` that its `key` names.
+    That row stays as it is until the transaction ends; in PostgreSQL whoever is late has lost a race (40001) and is
+    run again, in SQLite the only writer cannot be late.
+    """
+    return {"late": (column, until, of, key, why)}
+
+
+_POSTGRES_LATE: Final = """
+CREATE OR REPLACE FUNCTION refuse_late_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE closed {of}.{until}%TYPE;
+BEGIN
+    SELECT {until} INTO closed FROM {of} WHERE id = NEW.{key} FOR SHARE;
+    IF NEW.{column} <= closed THEN RAISE EXCEPTION '{why}' USING ERRCODE = 'serialization_failure'; END IF;
+    RETURN NEW;
+END $$
+"""
 _POSTGRES_FUNCTION: Final = """
 CREATE OR REPLACE FUNCTION {function}() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -33,16 +53,35 @@ def statements(table: Table, dialect: str) -> list[str]:
     if dialect == "sqlite":
         refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
         return [
+            *_late(table, dialect),
             f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} WHEN NOT ({allowed}) {refuse}",
             f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} {refuse}",
         ]
     return [
+        *_late(table, dialect),
         _POSTGRES_FUNCTION.format(function="refuse_change", allowed="FALSE"),
         _POSTGRES_FUNCTION.format(function=f"refuse_change_of_{name}", allowed=allowed),
         f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} "
         f"FOR EACH ROW EXECUTE FUNCTION refuse_change_of_{name}()",
         f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_change()",
         f"CREATE TRIGGER {name}_no_truncate BEFORE TRUNCATE ON {name} EXECUTE FUNCTION refuse_change()",
+    ]
+
+
+def _late(table: Table, dialect: str) -> list[str]:
+    """What refuses rows that come too late."""
+    if "late" not in table.info:
+        return []
+    name, (column, until, of, key, why) = table.name, table.info["late"]
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {name}_not_late BEFORE INSERT ON {name} "  # noqa: S608  our own names
+            f"WHEN NEW.{column} <= (SELECT {until} FROM {of} WHERE id = NEW.{key}) "
+            f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
+        ]
+    return [
+        _POSTGRES_LATE.format(name=name, column=column, until=until, of=of, key=key, why=why),
+        f"CREATE TRIGGER {name}_not_late BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_late_{name}()",
     ]
 
 

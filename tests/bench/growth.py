@@ -135,6 +135,7 @@ def _rows(
                 "id": payment_id,
                 "dealer_id": terminal.dealer_id,
                 "terminal_id": terminal.id,
+                "scheme": terminal.scheme,
                 "reference": _reference(chosen),
                 "disposition": "REGISTERED",
                 "result": "OK",

@@ -55,6 +55,7 @@ def call() -> Call:
         cancel_minutes=0,
         misses_max=30,
         operations=None,
+        closed_through_on=None,
     )
     return Call(cast(Connection, None), terminal, NOW, "en", ULID)
 

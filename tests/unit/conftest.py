@@ -111,7 +111,6 @@ def with_accounts(books: Books) -> None:
             dealer="SHOP",
             amount=rub("500"),
             now=books.now,
-            business_on=books.now.date(),
         )
         for number, status, opening in (
             (1, ServiceStatus.ACTIVE, 0),

@@ -38,6 +38,9 @@ def is_held(table: str, row: dict[str, Any], column: str, changed: object) -> bo
         case "payments", "id" | "account_id":
             # No answer names the row of a decline or a voided reference, and none of them moved money.
             return row["disposition"] == "REGISTERED"
+        case "payments", "scheme":
+            # A decline moved no money by any scheme.
+            return row["disposition"] == "REGISTERED"
         case "payments", "counted":
             # Which limits it was counted for is kept for giving it back, and told to nobody.
             return row["disposition"] != "REGISTERED"
@@ -265,10 +268,10 @@ STORIES = [
     ),
     (
         "a payment is invented for an exchange that only asked",
-        "INSERT INTO payments SELECT 'INVENTED', dealer_id, terminal_id, 'J-X', disposition, result, decided_at,"
-        " business_on, (SELECT exchange_id FROM exchanges WHERE operation = 'Ping'), fingerprint, payer_kind,"
-        " payer_value, account_id, amount_minor, currency, credited_minor, credited_currency, rate, fee_minor,"
-        " fee_currency, paid_at, validation_id, card_bin, card_last_four, rrn, authorization_code, counted"
+        "INSERT INTO payments SELECT 'INVENTED', dealer_id, terminal_id, scheme, 'J-X', disposition, result,"
+        " decided_at, business_on, (SELECT exchange_id FROM exchanges WHERE operation = 'Ping'), fingerprint,"
+        " payer_kind, payer_value, account_id, amount_minor, currency, credited_minor, credited_currency,"
+        " rate, fee_minor, fee_currency, paid_at, validation_id, card_bin, card_last_four, rrn, authorization_code, counted"
         " FROM payments WHERE reference = 'J-2'",
         {"payment.exchange", "ledger.payment"},
     ),

@@ -277,7 +277,6 @@ class Machine(RuleBasedStateMachine):
                 dealer=dealer,
                 amount=Money(minor, currency),
                 now=self.now,
-                business_on=self.now.date(),
             )
         )
         if not is_settlement:
@@ -386,7 +385,7 @@ class Machine(RuleBasedStateMachine):
                 booked.c.total,
             )
             .join_from(payments, dealer_rows)
-            .outerjoin(cancellations)
+            .outerjoin(cancellations, cancellations.c.payment_id == payments.c.id)
             .outerjoin(booked, booked.c.payment_id == payments.c.id)
         )
         assert {
@@ -494,7 +493,6 @@ def _open(connection: Any) -> None:
         dealer="DEBIT",
         amount=Money(DEPOSIT, HOME),
         now=START,
-        business_on=START.date(),
     )
 
 
