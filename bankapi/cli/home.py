@@ -24,6 +24,7 @@ from bankapi.cli import imports, languages
 from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
 from bankapi.evidence import tables as _evidence  # noqa: F401  its tables are created with the others
 from bankapi.notices import tables as _notices  # noqa: F401
+from bankapi.reports import tables as _reports  # noqa: F401
 from bankapi.settings import Settings
 from bankapi.storage import schema
 from bankapi.storage.engine import Store
@@ -84,7 +85,7 @@ def _build(settings: Settings, demo: bool, now: datetime) -> None:
         certificate = authority.issue(subject_name(name), key.public_key(), purpose, now, hosts=hosts)
         write_public(settings.gateway_file(f"{prefix}cert.pem"), certificate_pem(certificate))
         write_secret(settings.gateway_file(f"{prefix}key.pem"), key_pem(key))
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, settings.storage, is_patient=True)
     try:
         schema.create(store)
         if demo:

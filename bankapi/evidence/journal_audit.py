@@ -11,10 +11,11 @@ from bankapi.billing.tables import certificates as registered
 from bankapi.evidence import leaves
 from bankapi.evidence.exchange_audit import Examined, KeptExchange
 from bankapi.evidence.findings import Findings, Kind
-from bankapi.evidence.reading import instant, instant_or_none, number, octets, raw, stream
+from bankapi.evidence.reading import instant, instant_or_none, number, octets, raw
 from bankapi.evidence.tables import archives, checkpoints, exchanges, signing_certificates, tree_leaves
 from bankapi.evidence.tree_audit import TreeState, content_of
 from bankapi.refusals import Refusal
+from bankapi.storage.rows import stream
 from bankapi.wsse.profile import SecurityProfile
 from bankapi.wsse.trust import TrustAnchors, fingerprint
 

@@ -22,7 +22,8 @@ from bankapi.billing.tables import (
     postings,
 )
 from bankapi.evidence.findings import Findings, Kind
-from bankapi.evidence.reading import raw, stream
+from bankapi.evidence.reading import raw
+from bankapi.storage.rows import stream
 
 _SCHEME: Final = case({kind: scheme for scheme, kind in BOOKED_AGAINST.items()}, value=ledger_accounts.c.kind)
 _KEPT_KINDS: Final = (LedgerAccountKind.CUSTOMER, LedgerAccountKind.DEALER_DEPOSIT)

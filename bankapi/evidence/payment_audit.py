@@ -17,9 +17,10 @@ from bankapi.billing.tables import cancellations, payments, terminals
 from bankapi.evidence.claims import Answered, Asked
 from bankapi.evidence.exchange_audit import Examined
 from bankapi.evidence.findings import Findings, Kind
-from bankapi.evidence.reading import day, decimal, instant, instant_or_none, number, octets, raw, stream, text
+from bankapi.evidence.reading import day, decimal, instant, instant_or_none, number, octets, raw, text
 from bankapi.evidence.tables import exchanges
 from bankapi.refusals import ResultCode
+from bankapi.storage.rows import stream
 
 REGISTER: Final = "RegisterPayment"
 CANCEL: Final = "CancelPayment"
@@ -89,7 +90,7 @@ class PaymentAudit:
         for row in cancelled:
             self._compare_cancellation(row, exchange)
         place = f"exchange {exchange.content.exchange_id}"
-        if len(paid) > 1:
+        if len(paid) > (2 if _is_unsigned_voiding(paid, exchange) else 1):
             self._findings.add(Kind.PAYMENT_EXCHANGE, place, f"{len(paid)} payments say they are of it")
         if len(cancelled) > 1:
             self._findings.add(Kind.CANCELLATION_EXCHANGE, place, f"{len(cancelled)} cancellations say they are of it")
@@ -167,6 +168,11 @@ class _Grouped:
         return found
 
 
+def _is_unsigned_voiding(paid: list[Row[Any]], exchange: Examined) -> bool:
+    """A reversal without a signature settles its reference dated the day before, too."""
+    return exchange.content.signing_fingerprint is None and all(row.disposition == Disposition.VOIDED for row in paid)
+
+
 def _expected(exchange: Examined) -> Disposition | None:
     """What the signed answer says this exchange has made of a reference."""
     answered = exchange.answered
@@ -240,8 +246,9 @@ def _answer_facts(row: Row[Any], answered: Answered) -> list[tuple[str, object, 
 
 def _voided_facts(row: Row[Any], asked: Asked) -> list[tuple[str, object, object]]:
     unset = [(column, getattr(row, column), None) for column in _OF_A_PAYMENT]
+    is_asked = text(row.reference) in (asked.reference, asked.reference_before)
     return [
-        ("reference", text(row.reference), asked.reference),
+        ("reference", is_asked, True),
         ("result", row.result, ResultCode.REFERENCE_VOIDED),
         *unset,
     ]

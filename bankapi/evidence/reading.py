@@ -11,13 +11,11 @@ from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, Select, type_coerce
+from sqlalchemy import Column, ColumnElement, Connection, type_coerce
 from sqlalchemy.types import NullType
 
 from bankapi.storage.engine import Store, driver
 
-ROWS: Final = 256
-"""Rows in memory at a time, per stream."""
 UNREADABLE_INSTANT: Final = datetime(1, 1, 1, tzinfo=UTC)
 UNREADABLE_DAY: Final = date(1, 1, 1)
 _SQLITE_INSTANT: Final = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}", re.ASCII)
@@ -44,11 +42,6 @@ def raw(column: Column[Any] | ColumnElement[Any]) -> ColumnElement[Any]:
     name = getattr(column, "key", None)
     coerced = type_coerce(column, NullType())
     return coerced.label(name) if name else coerced
-
-
-def stream(connection: Connection, query: Select[Any]) -> Iterator[Row[Any]]:
-    """The rows of a query, few at a time."""
-    yield from connection.execute(query, execution_options={"yield_per": ROWS})
 
 
 def instant(value: object) -> datetime:

@@ -17,10 +17,11 @@ from bankapi.evidence import checkpoints, leaves, tree
 from bankapi.evidence.checkpoints import Checkpoint, CheckpointError
 from bankapi.evidence.findings import Findings, Kind
 from bankapi.evidence.leaves import LeafContent
-from bankapi.evidence.reading import instant, number, octets, raw, stream, text
+from bankapi.evidence.reading import instant, number, octets, raw, text
 from bankapi.evidence.tables import checkpoints as checkpoint_rows
 from bankapi.evidence.tables import exchanges, tree_leaves, tree_nodes
 from bankapi.evidence.tree import Node
+from bankapi.storage.rows import stream
 
 _LEVEL_MAX: Final = 62
 _LEAVES: Final = (

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
+from sqlalchemy import Connection
 from ulid import ULID
 
 from bankapi.billing import customers, dealers, ledger, terminals
@@ -17,6 +18,7 @@ from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
 from bankapi.billing.terminals import Scheme, Terminal
 from bankapi.evidence import tables as _evidence  # noqa: F401
 from bankapi.operations.call import Call
+from bankapi.reports import tables as _reports  # noqa: F401
 from bankapi.storage import schema
 from bankapi.storage.engine import Store
 from tests.postgres import postgres  # noqa: F401
@@ -44,9 +46,13 @@ class Books:
     def call(self, operation: Callable[[Call, Any], T], asked: Any, terminal: str = "ATM-1") -> T:
         """One operation in a transaction of its own, as the gateway runs it."""
         self.now += timedelta(milliseconds=1)
-        return self.store.write(
-            lambda connection: operation(Call(connection, self.terminals[terminal], self.now, "en", str(ULID())), asked)
-        )
+
+        def admitted(connection: Connection) -> T:
+            account = terminals.find_terminal(connection, terminal)
+            assert account is not None
+            return operation(Call(connection, account, self.now, "en", str(ULID())), asked)
+
+        return self.store.write(admitted)
 
     def balance(self, payer: PayerKey) -> Money:
         with self.store.read() as connection:
