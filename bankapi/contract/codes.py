@@ -10,10 +10,12 @@ from typing import Final
 
 from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.payers import ServiceStatus
+from bankapi.billing.terminals import Scheme
 from bankapi.operations.cancel_payment import CancelReason
 from bankapi.operations.get_payment_status import PaymentState
 from bankapi.operations.ping import ServiceState
 from bankapi.refusals import FaultCode, ResultCode, Retry
+from bankapi.reports.transactions import Event
 
 _MEANING_AND_ADVICE: Final = {
     ResultCode.OK: (
@@ -81,6 +83,26 @@ _MEANING_AND_ADVICE: Final = {
         "The amount or its currency differs from the payment's; nothing is cancelled.",
         "Ask GetPaymentStatus for the amount, and make sure that it is the payment you mean.",
     ),
+    ResultCode.PERIOD_NOT_ACCEPTED: (
+        "The period ends before it begins, or is longer than 366 days.",
+        "Ask for at most a year at once.",
+    ),
+    ResultCode.CURSOR_NOT_ACCEPTED: (
+        "The cursor is damaged, or was given for another question.",
+        "Repeat every other member of the question as it was, or begin anew without a cursor.",
+    ),
+    ResultCode.REGISTER_NOT_FOUND: (
+        "The dealer has sent no such register.",
+        "Check the RegisterReference.",
+    ),
+    ResultCode.REGISTER_CONFLICT: (
+        "A register was sent under this RegisterReference before, or this part of it, with other contents; they stay.",
+        "Send other contents under a new RegisterReference.",
+    ),
+    ResultCode.REGISTER_TOTALS_DIFFER: (
+        "RowCount or HashTotal is not what the rows add up to; the register is kept and not reconciled.",
+        "Find out what is missing, and send the right register under a new RegisterReference.",
+    ),
     ResultCode.OPERATION_NOT_ALLOWED: (
         "This terminal may not call this operation; nothing was done or decided.",
         "Ask the operator to allow it.",
@@ -103,6 +125,12 @@ _PAYABLE: Final = (
     ResultCode.AMOUNT_TOO_LARGE,
     ResultCode.LIMIT_EXCEEDED,
     ResultCode.DEALER_FUNDS_INSUFFICIENT,
+)
+_REPORTED: Final = (
+    ResultCode.OPERATION_NOT_ALLOWED,
+    ResultCode.PERIOD_NOT_ACCEPTED,
+    ResultCode.CURSOR_NOT_ACCEPTED,
+    ResultCode.OK,
 )
 _SHOWN: Final = (ResultCode.OPERATION_NOT_ALLOWED, ResultCode.LIMIT_EXCEEDED, ResultCode.PAYER_NOT_FOUND, ResultCode.OK)
 
@@ -135,6 +163,8 @@ PRECEDENCE: Final[Mapping[str, Sequence[str]]] = {
     "GetPaymentStatus": (ResultCode.OPERATION_NOT_ALLOWED, ResultCode.OK),
     "GetBalance": _SHOWN,
     "GetMiniStatement": _SHOWN,
+    "GetTransactionReport": _REPORTED,
+    "GetFinancialReport": _REPORTED,
     "Ping": (ResultCode.OK,),
 }
 """Operation → what it can answer: the first that applies, so the order is a promise. Between the codes stand words."""
@@ -204,6 +234,18 @@ PAYMENT_STATES: Final = {
     PaymentState.DECLINED: "The payment was refused, and DeclineCode says why.",
     PaymentState.CANCELLED: "The payment was booked and then cancelled.",
     PaymentState.VOIDED: "The reference was cancelled before it was registered; it can never be used.",
+}
+
+EVENTS: Final = {
+    Event.REGISTERED: "The payment was booked.",
+    Event.DECLINED: "The payment was refused.",
+    Event.CANCELLED: "A booked payment was cancelled; it is another event than its registration.",
+    Event.VOIDED: "The reference was cancelled before it was registered.",
+}
+
+SCHEMES: Final = {
+    Scheme.CREDIT_ADJUSTMENT: "The dealer settles afterwards: its balance is what it owes, a negative amount.",
+    Scheme.DEBIT_ADJUSTMENT: "The dealer paid ahead: its balance is what is left of the deposit.",
 }
 
 CANCEL_REASONS: Final = {

@@ -6,11 +6,14 @@ Member names are the element names; their order is the order on the wire.
 from spyne import Boolean, ByteArray, XmlAttribute, XmlData
 
 from bankapi.billing import statements
+from bankapi.contract import codes
 from bankapi.contract import types as t
 from bankapi.contract.types import Model, mandatory, one_of, optional
+from bankapi.operations import reporting
 
 VIOLATIONS_MAX = 20
 RECEIPT_LINES_MAX = 20
+BALANCES_MAX = 400
 
 _LANGUAGE = optional(t.Language, "The language you want sentences and receipt lines in.")
 
@@ -165,6 +168,100 @@ class GetMiniStatementResponse(Model):
     Balance = optional(t.SignedAmount, "The balance now. Negative: the customer owes it.")
     AsOf = optional(t.UtcTime, "Everything booked until then is in this answer.")
     Transaction = optional(Transaction, "The newest first.", most=statements.LINES_MAX)
+
+
+_FROM = mandatory(t.BusinessDay, "The first business day.")
+_TO = mandatory(t.BusinessDay, "The last business day, included; at most 366 days after the first.")
+_PAGE_SIZE = optional(t.PageSize, f"Without it {reporting.PAGE_ROWS}.")
+_CURSOR = optional(t.Cursor, "NextCursor of the page before; every other member as it was then.")
+_NEXT_CURSOR = optional(t.Cursor, "Absent: this is the last page.")
+
+
+class GetTransactionReportRequest(Model):
+    """Ask what happened to your payments, event by event, page by page. The answer shows your own only."""
+
+    Language = _LANGUAGE
+    From = _FROM
+    To = _TO
+    Terminal = optional(t.Terminal, "Only what happened at this terminal.")
+    Event = optional(t.Event, "Only these events; without any of them, all.", most=len(codes.EVENTS))
+    Currency = optional(t.CurrencyCode, "Only payments in this currency.")
+    PageSize = _PAGE_SIZE
+    Cursor = _CURSOR
+
+
+class ReportedTransaction(Model):
+    """One event. A payment that was registered and cancelled is two, each on its own business day."""
+
+    BusinessDay = mandatory(t.BusinessDay)
+    OccurredAt = mandatory(t.UtcTime)
+    Event = mandatory(t.Event)
+    Reference = mandatory(t.Reference)
+    PaymentId = optional(t.PaymentId, "Present when the payment was booked.")
+    Terminal = mandatory(t.Terminal, "Where it happened.")
+    Payer = optional(t.Payer, "Absent when the reference was voided; so are the amounts.")
+    Amount = optional(t.Amount, "The amount of the payment, whatever happened to it.")
+    CreditedAmount = optional(t.Amount, "What the customer's account was credited with, in its own currency.")
+    Rate = optional(t.Rate, "Present when the account's currency is not the payment's.")
+    Fee = optional(t.Amount, "Your own fee, as you said.")
+    DeclineCode = optional(t.ResultCode, "Why a DECLINED payment was refused.")
+    CancelReason = optional(t.CancelReason, "Why a payment was CANCELLED, as you said.")
+    Rrn = optional(t.Rrn)
+
+
+class GetTransactionReportResponse(Model):
+    """One page, in the order of business day and time. What was booked before you asked for the first page is on
+    exactly one page. A closed business day never changes."""
+
+    Result = mandatory(Result)
+    Transaction = optional(ReportedTransaction, most=reporting.PAGE_ROWS_MAX)
+    NextCursor = _NEXT_CURSOR
+
+
+class GetFinancialReportRequest(Model):
+    """Ask what your business days came to, and what they did to your balances."""
+
+    Language = _LANGUAGE
+    From = _FROM
+    To = _TO
+    PageSize = _PAGE_SIZE
+    Cursor = _CURSOR
+
+
+class DealerBalance(Model):
+    """One of your balances over the period: Opening - Registered + Cancelled + PaidIn + Corrected = Closing."""
+
+    Scheme = mandatory(t.Scheme)
+    Opening = mandatory(t.SignedAmount, "Before the first day. Negative: you owe it.")
+    Registered = mandatory(t.Amount)
+    Cancelled = mandatory(t.Amount)
+    PaidIn = mandatory(t.SignedAmount, "Deposits and settlements.")
+    Corrected = mandatory(t.SignedAmount, "What was put right after a reconciliation.")
+    Closing = mandatory(t.SignedAmount, "After the last day.")
+
+
+class FinancialLine(Model):
+    """What happened on a business day at a terminal, in one currency."""
+
+    BusinessDay = mandatory(t.BusinessDay)
+    Terminal = mandatory(t.Terminal)
+    Scheme = mandatory(t.Scheme)
+    RegisteredCount = mandatory(t.Count)
+    Registered = mandatory(t.Amount)
+    CancelledCount = mandatory(t.Count)
+    Cancelled = mandatory(t.Amount)
+    Net = mandatory(t.SignedAmount, "Registered less Cancelled.")
+    Fees = mandatory(t.SignedAmount, "Your own fees, less those of what was cancelled, as you said.")
+
+
+class GetFinancialReportResponse(Model):
+    """The balances over the whole period, and one page of lines by day, terminal and currency that make them up."""
+
+    Result = mandatory(Result)
+    ClosedThrough = optional(t.BusinessDay, "The last closed business day: nothing through it changes any more.")
+    Balance = optional(DealerBalance, "On every page. One for each scheme and currency.", most=BALANCES_MAX)
+    Line = optional(FinancialLine, most=reporting.PAGE_ROWS_MAX)
+    NextCursor = _NEXT_CURSOR
 
 
 class PingRequest(Model):

@@ -19,14 +19,18 @@ from bankapi.languages import catalog
 from bankapi.operations import (
     cancel_payment,
     get_balance,
+    get_financial_report,
     get_mini_statement,
     get_payment_status,
+    get_transaction_report,
     ping,
     register_payment,
     validate_payment,
 )
 from bankapi.operations.call import Call
 from bankapi.refusals import Refusal, ResultCode, Rule, SchemaViolation
+from bankapi.reports.financial import Balance, Line
+from bankapi.reports.transactions import Event, Transaction
 
 VERSION: Final = "1.0.0"
 """Of this contract (semantic versioning): the first number is the one in the namespace."""
@@ -210,6 +214,44 @@ class BankApi(Service):
             ],
         )
 
+    @operation(m.GetTransactionReportRequest, m.GetTransactionReportResponse)
+    def GetTransactionReport(ctx: Any, request: Any) -> Any:
+        """What happened to your payments on these business days? Event by event, in pages."""
+        call: Call = ctx.udc
+        answer = get_transaction_report.get_transaction_report(
+            call,
+            get_transaction_report.GetTransactionReport(
+                request.From,
+                request.To,
+                terminal=request.Terminal,
+                events=frozenset(map(Event, request.Event or ())),
+                currency=request.Currency,
+                page_rows=request.PageSize,
+                cursor=request.Cursor,
+            ),
+        )
+        return m.GetTransactionReportResponse(
+            Result=_result(answer.result, call.language),
+            Transaction=[_reported(each) for each in answer.transactions],
+            NextCursor=answer.next_cursor,
+        )
+
+    @operation(m.GetFinancialReportRequest, m.GetFinancialReportResponse)
+    def GetFinancialReport(ctx: Any, request: Any) -> Any:
+        """What did these business days come to? Counts and sums that make up your balances to the minor unit."""
+        call: Call = ctx.udc
+        answer = get_financial_report.get_financial_report(
+            call,
+            get_financial_report.GetFinancialReport(request.From, request.To, request.PageSize, request.Cursor),
+        )
+        return m.GetFinancialReportResponse(
+            Result=_result(answer.result, call.language),
+            ClosedThrough=answer.closed_through_on,
+            Balance=[_balance(each) for each in answer.balances],
+            Line=[_line(each) for each in answer.lines],
+            NextCursor=answer.next_cursor,
+        )
+
     @operation(m.PingRequest, m.PingResponse)
     def Ping(ctx: Any, request: Any) -> Any:
         """Can payments be registered now? Goes the whole way of a payment, signatures and database included."""
@@ -249,6 +291,54 @@ def _money(request: Any, member: str) -> Money:
     except AmountError as error:
         path = f"/soap:Envelope/soap:Body/{request.get_type_name()}/{member}"
         raise Refusal(Rule.SCHEMA, violations=(SchemaViolation(path, "currency-exponent", str(error)),)) from error
+
+
+def _reported(transaction: Transaction) -> Any:
+    is_booked = transaction.event in (Event.REGISTERED, Event.CANCELLED)
+    return m.ReportedTransaction(
+        BusinessDay=transaction.position.business_on,
+        OccurredAt=transaction.occurred_at,
+        Event=transaction.event,
+        Reference=transaction.reference,
+        PaymentId=transaction.payment_id if is_booked else None,
+        Terminal=transaction.terminal,
+        Payer=t.Payer(**{transaction.payer_kind: transaction.payer}) if transaction.payer_kind else None,
+        Amount=_amount(transaction.amount),
+        CreditedAmount=_amount(transaction.credited),
+        Rate=transaction.rate,
+        Fee=_amount(transaction.fee),
+        DeclineCode=transaction.result if transaction.event is Event.DECLINED else None,
+        CancelReason=transaction.cancel_reason,
+        Rrn=transaction.rrn,
+    )
+
+
+def _balance(balance: Balance) -> Any:
+    currency, moved = balance.account.currency, balance.moved
+    return m.DealerBalance(
+        Scheme=balance.account.scheme,
+        Opening=_signed(Money(balance.opening_minor, currency)),
+        Registered=_amount(Money(moved.registered_minor, currency)),
+        Cancelled=_amount(Money(moved.cancelled_minor, currency)),
+        PaidIn=_signed(Money(moved.paid_in_minor, currency)),
+        Corrected=_signed(Money(moved.corrected_minor, currency)),
+        Closing=_signed(Money(balance.closing_minor, currency)),
+    )
+
+
+def _line(line: Line) -> Any:
+    key = line.key
+    return m.FinancialLine(
+        BusinessDay=key.business_on,
+        Terminal=key.terminal,
+        Scheme=key.scheme,
+        RegisteredCount=line.registered_count,
+        Registered=_amount(Money(line.registered_minor, key.currency)),
+        CancelledCount=line.cancelled_count,
+        Cancelled=_amount(Money(line.cancelled_minor, key.currency)),
+        Net=_signed(Money(line.net_minor, key.currency)),
+        Fees=_signed(Money(line.fees_minor, key.currency)),
+    )
 
 
 def _amount(money: Money | None) -> Any:

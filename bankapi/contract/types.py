@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any, Final
 
-from spyne import ByteArray, ComplexModel, DateTime, Decimal, Unicode, XmlAttribute, XmlData
+from spyne import ByteArray, ComplexModel, Date, DateTime, Decimal, Integer, Unicode, XmlAttribute, XmlData
 
 from bankapi.contract import codes
+from bankapi.operations import reporting
 
 NAMESPACE: Final = "urn:bankapi:v1"
 XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
@@ -161,6 +162,24 @@ UtcTime = simple(
     pattern=_CLOCK + r"(\.[0-9]{1,3})?Z",
 )
 
+BusinessDay = simple(
+    Date,
+    "BusinessDay",
+    "A calendar day in your time zone, without an offset, for example 2026-11-23.",
+    pattern=r"20[0-9]{2}-[0-9]{2}-[0-9]{2}",
+)
+Terminal = text("Terminal", "The name of one of your terminals.", r"[A-Za-z0-9][A-Za-z0-9._-]*", longest=64)
+Cursor = text(
+    "Cursor",
+    "Where a page ended. Opaque: give it back as you got it, with the same question.",
+    r"[A-Za-z0-9_-]+",
+    longest=400,
+)
+PageSize = simple(
+    Integer, "PageSize", "How many rows you want at once.", ge=1, le=reporting.PAGE_ROWS_MAX, pattern=r"[0-9]{1,3}"
+)
+Count = simple(Integer, "Count", "How many.", ge=0, le=999_999_999, pattern=r"[0-9]{1,9}")
+
 Checkpoint = simple(
     ByteArray,
     "Checkpoint",
@@ -195,6 +214,8 @@ ServiceStatus = enumeration(
     "ServiceStatus", "Whether the customer's service runs, and so whether payments are taken.", codes.SERVICE_STATUSES
 )
 PaymentState = enumeration("PaymentState", "What became of a reference.", codes.PAYMENT_STATES)
+Event = enumeration("Event", "What happened to a payment.", codes.EVENTS)
+Scheme = enumeration("Scheme", "How a dealer's payments are booked.", codes.SCHEMES)
 CancelReason = enumeration("CancelReason", "Why a payment is cancelled.", codes.CANCEL_REASONS)
 TransactionKind = enumeration(
     "TransactionKind", "Why a customer's balance moved. New values may be added.", codes.TRANSACTION_KINDS

@@ -22,6 +22,11 @@ _RESULTS: Final = {
     ResultCode.CANCEL_WINDOW_CLOSED: message("It is too late to cancel this payment."),
     ResultCode.FUNDS_ALREADY_USED: message("The funds have already been used."),
     ResultCode.AMOUNT_MISMATCH: message("The amount differs from the payment's."),
+    ResultCode.PERIOD_NOT_ACCEPTED: message("The period must not end before it begins, nor last longer than a year."),
+    ResultCode.CURSOR_NOT_ACCEPTED: message("This cursor does not belong to this question."),
+    ResultCode.REGISTER_NOT_FOUND: message("No such register."),
+    ResultCode.REGISTER_CONFLICT: message("A register with this reference was sent with other contents."),
+    ResultCode.REGISTER_TOTALS_DIFFER: message("The register's rows do not add up to its row count and hash total."),
     ResultCode.OPERATION_NOT_ALLOWED: message("This terminal may not do this."),
     ResultCode.TEMPORARILY_UNAVAILABLE: message("The service is temporarily unavailable."),
 }
