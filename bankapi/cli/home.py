@@ -24,13 +24,17 @@ from bankapi.cli import imports, languages
 from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
 from bankapi.evidence import tables as _evidence  # noqa: F401  its tables are created with the others
 from bankapi.notices import tables as _notices  # noqa: F401
+from bankapi.reports import register_tables as _registers  # noqa: F401
 from bankapi.reports import tables as _reports  # noqa: F401
 from bankapi.settings import Settings
 from bankapi.storage import schema
 from bankapi.storage.engine import Store
+from bankapi.way4 import configuration as way4
 from bankapi.wsse.trust import fingerprint
 
 DEMO_TERMINALS: Final = {"DEMO-BANK": ("ATM-0001", "ATM-0002"), "DEMO-SHOP": ("ATM-0101",)}
+DEMO_CHANNEL: Final = "DEMO-BANK"
+"""Whose processing centre has a channel, as Way4 needs one."""
 _DEMO_NAMES: Final = (
     "Ivan Petrov",
     "Anna Sidorova",
@@ -108,6 +112,9 @@ def _add_demo(connection: Connection, settings: Settings, authority: Authority, 
         )
         for name in names:
             add_terminal_with_key(connection, settings, authority, dealer_id, dealer, name, now)
+        if dealer == DEMO_CHANNEL:
+            add_channel_with_key(connection, settings, authority, dealer_id, dealer, now)
+    write_public(settings.way4_configuration, way4.default_text().encode())
     for base, rate in (("EUR", "90.25"), ("USD", "81.40")):
         rates.add_rate(connection, base, "RUB", Decimal(rate), now)
     ranges, mistakes = settings.home / "card-ranges.csv", imports.Mistakes()
@@ -173,6 +180,19 @@ def certificate_record(certificate: x509.Certificate) -> CertificateRecord:
         subject_key_identifier=identifier,
         thumbprint_sha1=certificate.fingerprint(hashes.SHA1()),  # noqa: S303  a look-up key, not a proof
     )
+
+
+def add_channel_with_key(
+    connection: Connection, settings: Settings, authority: Authority, dealer_id: int, dealer: str, now: datetime
+) -> None:
+    """A channel of a dealer's processing centre whose key is made here: for demos and tests, never for a bank."""
+    key = new_rsa_key()
+    certificate = authority.issue(subject_name(f"{dealer} channel", dealer), key.public_key(), Purpose.TERMINAL, now)
+    terminals.register_certificate(
+        connection, dealer_id=dealer_id, terminal_id=None, certificate=certificate_record(certificate)
+    )
+    write_public(settings.channel_file(dealer, "cert.pem"), certificate_pem(certificate))
+    write_secret(settings.channel_file(dealer, "key.pem"), key_pem(key))
 
 
 def write_public(path: Path, content: bytes) -> None:

@@ -18,6 +18,7 @@ from bankapi.billing.payers import PayerKey, PayerKind, ServiceStatus
 from bankapi.billing.terminals import Scheme, Terminal
 from bankapi.evidence import tables as _evidence  # noqa: F401
 from bankapi.operations.call import Call
+from bankapi.reports import register_tables as _registers  # noqa: F401
 from bankapi.reports import tables as _reports  # noqa: F401
 from bankapi.storage import schema
 from bankapi.storage.engine import Store

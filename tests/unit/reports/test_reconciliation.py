@@ -1,7 +1,6 @@
 """Reconciling: each rule of the classification, what a result fixes, and what may happen beside it."""
 
 import hashlib
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -30,88 +29,55 @@ from tests.unit.reports.registering import (
     submit,
 )
 
-History = Callable[[Books], None]
 
-
-def _registered(books: Books) -> None:
-    pay(books, "P")
-
-
-def _cancelled(books: Books) -> None:
-    pay(books, "P")
-    cancel(books, "P")
-
-
-def _cancelled_later(books: Books) -> None:
-    pay(books, "P")
-    cancel(books, "P", day=1)
-
-
-def _registered_before(books: Books) -> None:
-    pay(books, "P", day=-1)
-
-
-def _cancelled_before(books: Books) -> None:
-    pay(books, "P", day=-1)
-    cancel(books, "P", day=-1)
-
-
-def _registered_before_cancelled_now(books: Books) -> None:
-    pay(books, "P", day=-1)
-    cancel(books, "P")
-
-
-def _registered_later(books: Books) -> None:
-    pay(books, "P", day=1)
-
-
-def _declined(books: Books) -> None:
-    decline(books, "P")
-
-
-def _declined_before(books: Books) -> None:
-    decline(books, "P", day=-1)
-
-
-def _voided(books: Books) -> None:
-    cancel(books, "P")
-
-
-def _nothing(books: Books) -> None:
-    pass
-
-
-@pytest.mark.parametrize(
-    ("history", "if_registered", "if_cancelled", "if_absent"),
-    [
-        (_registered, None, "STATUS_DIFFERS", "MISSING_THERE"),
-        (_cancelled, "STATUS_DIFFERS", None, "MISSING_THERE"),
-        (_cancelled_later, None, "STATUS_DIFFERS", "MISSING_THERE"),
-        (_registered_before, "OTHER_DAY", "STATUS_DIFFERS", None),
-        (_cancelled_before, "STATUS_DIFFERS", "OTHER_DAY", None),
-        (_registered_before_cancelled_now, "STATUS_DIFFERS", None, "MISSING_THERE"),
-        (_registered_later, "OTHER_DAY", "STATUS_DIFFERS", None),
-        (_declined, "STATUS_DIFFERS", None, None),
-        (_declined_before, "STATUS_DIFFERS", None, None),
-        (_voided, "STATUS_DIFFERS", None, None),
-        (_nothing, "MISSING_HERE", "MISSING_HERE", None),
-    ],
-)
-def test_a_reference_is_compared_by_its_state_at_the_end_of_the_day(
-    books: Books, history: History, if_registered: str | None, if_cancelled: str | None, if_absent: str | None
-) -> None:
+def _histories(books: Books) -> None:
+    """References called by what became of them, seen from the first day."""
     cancel_always(books)
-    history(books)
-    for number, (rows, expected) in enumerate(
-        (([row("P")], if_registered), ([row("P", CANCELLED)], if_cancelled), ([], if_absent))
-    ):
-        assert kinds(books, rows, reference=f"R-{number}") == ([] if expected is None else [(expected, "P")])
+    for reference, day in (("BEFORE", -1), ("CANCELLED-BEFORE", -1), ("BEFORE-CANCELLED-NOW", -1)):
+        pay(books, reference, day=day)
+    decline(books, "DECLINED-BEFORE", day=-1)
+    cancel(books, "CANCELLED-BEFORE", day=-1)
+    for reference in ("NOW", "CANCELLED-NOW", "CANCELLED-LATER"):
+        pay(books, reference)
+    decline(books, "DECLINED")
+    cancel(books, "VOIDED")
+    cancel(books, "CANCELLED-NOW")
+    cancel(books, "BEFORE-CANCELLED-NOW")
+    pay(books, "LATER", day=1)
+    cancel(books, "CANCELLED-LATER", day=1)
 
 
-@pytest.mark.parametrize("theirs", [row("P", amount="100.01"), row("P", currency="EUR"), row("P", CANCELLED, "99")])
-def test_another_amount_or_currency_comes_before_another_status(books: Books, theirs: registers.RegisterRow) -> None:
-    pay(books, "P")
-    assert kinds(books, [theirs]) == [("AMOUNT_DIFFERS", "P")]
+_RULES = {
+    "NOW": (None, "STATUS_DIFFERS", "MISSING_THERE"),
+    "CANCELLED-NOW": ("STATUS_DIFFERS", None, "MISSING_THERE"),
+    "CANCELLED-LATER": (None, "STATUS_DIFFERS", "MISSING_THERE"),
+    "BEFORE": ("OTHER_DAY", "STATUS_DIFFERS", None),
+    "CANCELLED-BEFORE": ("STATUS_DIFFERS", "OTHER_DAY", None),
+    "BEFORE-CANCELLED-NOW": ("STATUS_DIFFERS", None, "MISSING_THERE"),
+    "LATER": ("OTHER_DAY", "STATUS_DIFFERS", None),
+    "DECLINED": ("STATUS_DIFFERS", None, None),
+    "DECLINED-BEFORE": ("STATUS_DIFFERS", None, None),
+    "VOIDED": ("STATUS_DIFFERS", None, None),
+    "NEVER-SEEN": ("MISSING_HERE", "MISSING_HERE", None),
+}
+"""What each reference comes to when the dealer says REGISTERED, when it says CANCELLED, and when it says nothing."""
+
+
+def test_a_reference_is_compared_by_its_state_at_the_end_of_the_day(books: Books) -> None:
+    _histories(books)
+    said = ([row(each) for each in _RULES], [row(each, CANCELLED) for each in _RULES], [])
+    for place, rows in enumerate(said):
+        expected = {reference: rule[place] for reference, rule in _RULES.items() if rule[place]}
+        assert {each: kind for kind, each in kinds(books, rows, reference=f"R-{place}")} == expected
+
+
+def test_another_amount_or_currency_comes_before_another_status(books: Books) -> None:
+    for reference in ("P-1", "P-2", "P-3"):
+        pay(books, reference)
+    decline(books, "P-4")
+    rows = [row("P-1", amount="100.01"), row("P-2", currency="EUR"), row("P-3", CANCELLED, "99")]
+    rows.append(row("P-4", CANCELLED, "99"))
+    assert {kind for kind, _ in kinds(books, rows)} == {"AMOUNT_DIFFERS"}
 
 
 def test_further_rows_of_a_reference_are_duplicates_whatever_they_say(books: Books) -> None:
@@ -231,14 +197,14 @@ def test_the_digest_is_over_the_text_of_everything_that_was_found(books: Books) 
     assert register.splitlines()[7:] == ["P REGISTERED 1.00 RUB - - -", "X REGISTERED 100.00 RUB - - -"]
 
 
-@pytest.mark.parametrize("state", [RegisterState.RECEIVING, RegisterState.TOTALS_DIFFER])
-def test_what_was_not_accepted_is_not_reconciled(books: Books, state: RegisterState) -> None:
-    parts = 2 if state is RegisterState.RECEIVING else 1
-    submitted = submit(books, [row("P")], parts=parts, totals=Totals(2, rub("200").to_decimal()))
-    assert submitted.register is not None
-    assert submitted.register.state is state
-    with pytest.raises(CannotReconcile):
-        reconciliation.reconcile(books.store, submitted.register.id, books.now)
+def test_what_was_not_accepted_is_not_reconciled(books: Books) -> None:
+    for parts, state in ((2, RegisterState.RECEIVING), (1, RegisterState.TOTALS_DIFFER)):
+        two = Totals(2, rub("200").to_decimal())
+        submitted = submit(books, [row("P")], reference=f"R-{parts}", parts=parts, totals=two)
+        assert submitted.register is not None
+        assert submitted.register.state is state
+        with pytest.raises(CannotReconcile):
+            reconciliation.reconcile(books.store, submitted.register.id, books.now)
     assert reconciliation.reconcile_pending(books.store, books.now) == 0
     with pytest.raises(CannotReconcile):
         reconciliation.reconcile(books.store, "unknown", books.now)
@@ -302,23 +268,20 @@ def test_payments_go_on_while_a_large_register_is_compared(books: Books, monkeyp
     assert [each.reference for each in found(books, result)] == ["X", "Y"]
 
 
-@pytest.mark.parametrize(
-    "table", ["registers", "register_rows", "reconciliations", "reconciliation_results", "reconciliation_differences"]
-)
-def test_registers_and_results_are_never_changed(books: Books, table: str) -> None:
+def test_registers_and_results_are_never_changed(books: Books) -> None:
     reconciled(books, [row("X")])
-    for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET {_ANY_COLUMN[table]} = {_ANY_COLUMN[table]}"):
-        with pytest.raises(DBAPIError, match="append-only"):
-            books.store.write(lambda connection, statement=statement: connection.execute(text(statement)) and None)  # type: ignore[misc]
-
-
-_ANY_COLUMN = {
-    "registers": "row_count",
-    "register_rows": "amount_minor",
-    "reconciliations": "run",
-    "reconciliation_results": "matched",
-    "reconciliation_differences": "kind",
-}
+    for table, column in (
+        ("registers", "row_count"),
+        ("register_parts", "row_count"),
+        ("register_rows", "amount_minor"),
+        ("complete_registers", "is_accepted"),
+        ("reconciliations", "run"),
+        ("reconciliation_results", "matched"),
+        ("reconciliation_differences", "kind"),
+    ):
+        for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET {column} = {column}"):
+            with pytest.raises(DBAPIError, match="append-only"):
+                books.store.write(lambda connection, statement=statement: connection.execute(text(statement)) and None)  # type: ignore[misc]
 
 
 def test_pages_of_differences_are_what_the_whole_is(books: Books) -> None:
