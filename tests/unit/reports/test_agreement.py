@@ -110,7 +110,8 @@ class History:
         self.books.store.write(work)
 
     def wait(self, hours: int) -> None:
-        self.books.now = min(self.books.now + timedelta(hours=hours), START + timedelta(days=DAYS - 2))
+        if self.books.now + timedelta(hours=hours) < START + timedelta(days=DAYS - 2):
+            self.books.now += timedelta(hours=hours)
 
     def close(self, dealer: str) -> None:
         today = dealers.calendar_day("Europe/Moscow", self.books.now)
