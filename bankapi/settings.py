@@ -43,12 +43,32 @@ class GatewaySettings:
     graceful_stop_s: int = 30
 
 
+class Isolation(StrEnum):
+    """What a transaction sees of others (PostgreSQL manual, 13.2); those of SQLite are always serializable."""
+
+    READ_COMMITTED = "read-committed"
+    SERIALIZABLE = "serializable"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StorageSettings:
-    """The database: section `[storage]`."""
+    """The database: section `[storage]`. Everything but `url` is for PostgreSQL and what speaks its language."""
 
     url: str = ""
     """SQLAlchemy URL; empty means SQLite in `bankapi.db` in the home."""
+    isolation: Isolation = Isolation.READ_COMMITTED
+    """read-committed, or serializable for an engine that is distributed or offers nothing else."""
+    pool_size: int = 16
+    """Connections a process keeps; as many again while they are all used."""
+    pool_timeout_s: float = 5.0
+    """How long a request waits for a connection while all are used."""
+    connect_timeout_s: int = 5
+    statement_timeout_s: float = 10.0
+    """A statement of a request that takes longer is ended; staff's commands, reports and audits may take their time."""
+    lock_timeout_s: float = 5.0
+    """How long a statement of a request waits for a row that another transaction holds."""
+    idle_in_transaction_timeout_s: float = 30.0
+    """A transaction that nobody goes on with is ended, and its locks with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +219,10 @@ def _section(section: str, given: Mapping[str, str]) -> Any:
         if name not in types:
             raise SettingsError(f"no such setting: {name} in [{section}]")
         try:
-            values[name] = types[name](text) if types[name] in (int, float, IdNotation) else text
+            values[name] = types[name](text)
         except ValueError as error:
-            wanted = f"one of {', '.join(IdNotation)}" if types[name] is IdNotation else "a number"
+            is_choice = issubclass(types[name], StrEnum)
+            wanted = f"one of {', '.join(types[name])}" if is_choice else "a number"
             raise SettingsError(f"{name} in [{section}] must be {wanted}") from error
     return kind(**values)
 

@@ -8,6 +8,7 @@ from sqlalchemy import Connection
 
 from bankapi.cli.output import CommandFailed, refused
 from bankapi.settings import Settings
+from bankapi.storage import schema
 from bankapi.storage.engine import Store
 
 T = TypeVar("T")
@@ -19,11 +20,28 @@ def require_installation(settings: Settings) -> None:
         raise CommandFailed(f"{settings.home} is not an installation; make one with: bankapi init")
 
 
+def require_fitting_database(settings: Settings) -> None:
+    """End the command when the database is older or newer than this program; one look at it, and it is closed."""
+    with opened(settings):
+        pass
+
+
 @contextmanager
 def opened(settings: Settings) -> Iterator[Store]:
-    """The home's store."""
+    """The home's store, whose database is one this program works with."""
     require_installation(settings)
-    store = Store(settings.database_url)
+    with opened_as_it_is(settings) as store:
+        try:
+            schema.require_accepted(store)
+        except schema.SchemaError as error:
+            raise refused(str(error)) from error
+        yield store
+
+
+@contextmanager
+def opened_as_it_is(settings: Settings) -> Iterator[Store]:
+    """The store, whatever is in its database."""
+    store = Store(settings.database_url, settings.storage, is_patient=True)
     try:
         yield store
     finally:

@@ -11,9 +11,10 @@ import click
 
 from bankapi import clock
 from bankapi.cli import home
-from bankapi.cli.administration import require_installation
+from bankapi.cli.administration import require_fitting_database
 from bankapi.cli.output import refused
 from bankapi.settings import Settings
+from bankapi.storage.schema import SchemaError
 
 
 @click.command()
@@ -25,6 +26,8 @@ def init(settings: Settings, demo: bool) -> None:
         home.create(settings, demo=demo, now=clock.utc_now())
     except home.HomeExists as error:
         raise refused(f"{error} is an installation already") from error
+    except SchemaError as error:
+        raise refused(str(error)) from error
     click.echo(f"made {settings.home}")
 
 
@@ -35,7 +38,7 @@ def serve(settings: Settings, /, no_worker: bool) -> None:
     """Run the gateway: gunicorn with mutual TLS and the background worker, until it is told to stop."""
     from bankapi.gateway import journal, server, wsgi
 
-    require_installation(settings)
+    require_fitting_database(settings)
     journal.configure()
     gateway = settings.gateway
     options = server.ServerOptions(

@@ -13,7 +13,7 @@ from typing import Final
 import click
 
 from bankapi import clock
-from bankapi.cli.administration import require_installation
+from bankapi.cli.administration import require_fitting_database
 from bankapi.evidence import sealing
 from bankapi.gateway import journal, keys
 from bankapi.notices.dispatcher import Dispatcher
@@ -58,12 +58,12 @@ class Job:
 @click.pass_obj
 def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
     """Seal exchanges, sign checkpoints and send SMS, until told to stop. Any number of workers may run at once."""
-    require_installation(settings)
+    require_fitting_database(settings)
     journal.configure()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, settings.storage)
     work = _jobs(settings, store, stop)
     try:
         if once:

@@ -30,7 +30,7 @@ _PUBLISHED: Final = {
 def create_gateway(settings: Settings) -> Gateway:
     """Everything an exchange needs, from an installation's files. Call it after the fork."""
     identity = keys.load_identity(settings.gateway_file("signing-cert.pem"), settings.gateway_file("signing-key.pem"))
-    store = Store(settings.database_url)
+    store = Store(settings.database_url, settings.storage)
     sealing.remember_signer(store, identity, clock.utc_now())
     return Gateway(
         contract=Contract(),
