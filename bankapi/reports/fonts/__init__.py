@@ -1,0 +1,1 @@
+"""The fonts that reports on paper embed; see README.txt."""
