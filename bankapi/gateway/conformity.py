@@ -6,7 +6,7 @@ name that the contract does not know.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import InitVar, dataclass
 from importlib import resources
 from itertools import islice
@@ -26,6 +26,7 @@ from xmlschema.validators import (
 )
 from xmlschema.validators.facets import XsdFacet
 
+from bankapi.gateway import cards
 from bankapi.gateway.envelope import CONTRACT, ParsedEnvelope
 from bankapi.refusals import Refusal, Rule, SchemaViolation
 from bankapi.wsse import names
@@ -73,7 +74,7 @@ class Conformity:
         In this order: what holds a card number is not kept, whatever else is wrong with it.
         """
         header, body = parsed.envelope
-        if any(_holds_card_number(_attribute_values(element)) for element in (parsed.envelope, header)):
+        if any(cards.are_in(_attribute_values(element)) for element in (parsed.envelope, header)):
             raise Refusal(Rule.CARD_NUMBER)
         for part in (*(block for block in header if block.tag != names.SECURITY), body):
             if holds_card_number(part):
@@ -158,39 +159,16 @@ def _expected(error: XMLSchemaChildrenValidationError) -> str:
     return "There is an element that is not allowed here, or not in this order."
 
 
-# Card numbers (ISO/IEC 7812, PCI DSS requirement 3: what must not be stored had better not come in)
+# Card numbers (PCI DSS requirement 3: what must not be stored had better not come in)
 
 _CARD_EXEMPT: Final = frozenset({f"{{{CONTRACT}}}Msisdn"})
 """E.164 numbers have up to 15 digits and may satisfy Luhn by chance."""
-_DIGIT_GROUPS: Final = re.compile(r"\d(?:[ -]?\d){12,}")
-_UUID: Final = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{8}-?(?:[0-9a-fA-F]{4}-?){3}[0-9a-fA-F]{12}(?![0-9a-fA-F])")
-"""RFC 9562, with or without hyphens: one in four thousand holds digits that look like a card number."""
 _IDS: Final = frozenset({names.WSU_ID, "Id"})
-_ISSUERS: Final = re.compile(
-    r"4(?:\d{12}|\d{15}|\d{18})"  # Visa
-    r"|(?:5[1-5]\d{2}|222[1-9]|22[3-9]\d|2[3-6]\d{2}|27[01]\d|2720)\d{12}"  # Mastercard
-    r"|3[47]\d{13}"  # American Express
-    r"|220[0-4]\d{12,15}"  # Mir
-    r"|(?:6011|64[4-9]\d|65\d{2})\d{12,15}"  # Discover
-    r"|(?:62|81)\d{14,17}"  # UnionPay
-    r"|35(?:2[89]|[3-8]\d)\d{12,15}"  # JCB
-    r"|3(?:0[0-5]|[689]\d)\d{11,16}"  # Diners Club
-    r"|(?:50|5[6-8]|6\d)\d{11,17}"  # Maestro
-    r"|9792\d{12}"  # Troy
-)
-_CANDIDATES_MAX: Final = 10_000
-"""More numbers than that are in no message of ours: it is refused rather than searched for a second."""
-_LUHN_OF_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
 def holds_card_number(part: etree._Element) -> bool:
     """Is there a primary account number in any text or attribute value?"""
-    return _holds_card_number(_texts(part))
-
-
-def _holds_card_number(texts: Iterable[str]) -> bool:
-    candidates = (digits for text in texts for digits in _candidates(text))
-    return any(count >= _CANDIDATES_MAX or _is_card_number(digits) for count, digits in enumerate(candidates))
+    return cards.are_in(_texts(part))
 
 
 def _texts(part: etree._Element) -> Iterator[str]:
@@ -206,31 +184,3 @@ def _texts(part: etree._Element) -> Iterator[str]:
 def _attribute_values(element: etree._Element) -> Iterator[str]:
     # Ids are the stack's own random names: decimal by chance sometimes, and never what a person typed.
     return (str(value) for name, value in element.items() if len(value) >= 13 and name not in _IDS)
-
-
-def _candidates(text: str) -> Iterator[str]:
-    """Runs of 13 to 19 digits, the digits of one number in groups perhaps: each span of whole groups is one."""
-    for run in _DIGIT_GROUPS.finditer(_UUID.sub(_without_uuid, text)):
-        groups = re.split("[ -]", run[0])
-        for first in range(len(groups)):
-            digits = ""
-            for group in groups[first : first + 19]:
-                digits += group
-                if len(digits) > 19:
-                    break
-                if len(digits) >= 13:
-                    yield digits
-
-
-def _without_uuid(found: re.Match[str]) -> str:
-    """Digits alone are no UUID that anybody makes: they are looked at."""
-    return "uuid" if re.search("[a-fA-F]", found[0]) else found[0]
-
-
-def _is_card_number(digits: str) -> bool:
-    if not digits.isascii():  # Unicode has digits of many scripts
-        digits = "".join(str(int(digit)) for digit in digits)
-    if not _ISSUERS.fullmatch(digits):
-        return False
-    reverse = [int(digit) for digit in reversed(digits)]
-    return (sum(reverse[::2]) + sum(_LUHN_OF_DOUBLED[digit] for digit in reverse[1::2])) % 10 == 0
