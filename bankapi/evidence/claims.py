@@ -1,6 +1,7 @@
 """What the signed messages of an exchange say, as far as the books must agree with it.
 
-Read from verified envelopes only, whose elements are rebuilt from the bytes the signature covers.
+Read from verified envelopes only, whose elements are rebuilt from the bytes the signature covers; where the request
+carries no signature, from our signed receipt (`receipts`).
 """
 
 from base64 import b64decode
@@ -34,6 +35,8 @@ class Asked:
     reason: str | None
     texts: dict[str, str | None]
     """The columns of a payment that are plain text in the request."""
+    reference_before: str | None = None
+    """A second reference that a reversal settles with the first: the same one, dated the day before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +57,7 @@ class Answered:
     checkpoint: str | None
 
 
-_TEXTS: Final = {
+TEXTS: Final = {
     "validation_id": "ValidationId",
     "card_bin": "CardBin",
     "card_last_four": "CardLastFour",
@@ -79,7 +82,7 @@ def asked(request: VerifiedEnvelope) -> Asked:
         fee=_money(body, "Fee"),
         paid_at=_instant(body, "PaidAt"),
         reason=_text(body, "Reason"),
-        texts={column: _text(body, name) for column, name in _TEXTS.items()},
+        texts={column: _text(body, name) for column, name in TEXTS.items()},
     )
 
 

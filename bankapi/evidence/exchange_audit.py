@@ -1,7 +1,7 @@
 """One kept exchange: its bytes, its two signatures, and that row, request and answer say the same.
 
 Pure functions over one row, so that they can run in any process; what the signed messages claim comes back, to be
-compared with the books.
+compared with the books. Where a request carries no signature, our signed receipt stands for both.
 """
 
 import hashlib
@@ -14,10 +14,12 @@ from typing import Final
 from cryptography import x509
 from lxml import etree
 
-from bankapi.evidence import claims
+from bankapi.evidence import claims, notes, receipts
 from bankapi.evidence.claims import Answered, Asked
 from bankapi.evidence.findings import Finding, Kind
 from bankapi.evidence.leaves import LeafContent
+from bankapi.evidence.notes import NoteError
+from bankapi.evidence.receipts import Receipt, ReceiptError
 from bankapi.refusals import Refusal, Rule
 from bankapi.wsse import verification
 from bankapi.wsse.profile import SecurityProfile
@@ -107,8 +109,11 @@ class Examiner:
             return Examined(kept.row_id, kept.content, is_settled=True)
         found = _Found(f"exchange {kept.content.exchange_id}")
         found.form(kept)
+        answer_body = found.body(kept.answer, kept.content.answer_digest, Kind.ANSWER_BYTES)
+        if answer_body is not None and receipts.is_receipt(answer_body):
+            return self._examine_receipt(kept, answer_body, found)
         request = self._request(kept, found)
-        answer = self._answer(kept, found)
+        answer = None if answer_body is None else self._answer(kept, answer_body, found)
         asked = None if request is None else claims.asked(request)
         answered = None if answer is None else claims.answered(answer)
         if request is not None:
@@ -125,20 +130,61 @@ class Examiner:
             if kept.request is not None:
                 found.add(Kind.EXCHANGE_FORM, "a request is kept that nobody signed")
             return None
-        body = found.body(kept.request, kept.content.request_digest, Kind.REQUEST_BYTES)
+        body = found.request(kept)
         if body is None:
             return None
-        if len(body) != kept.request_bytes:
-            found.add(Kind.REQUEST_BYTES, "the stored length is not the request's")
         registered = None if kept.certificate is None else _loaded(kept.certificate)
         certificates = [] if registered is None else [registered]
         instants = (kept.content.received_at, kept.content.answered_at)
         return self._verified(body, instants, certificates, found, Kind.REQUEST_SIGNATURE)
 
-    def _answer(self, kept: KeptExchange, found: "_Found") -> VerifiedEnvelope | None:
-        body = found.body(kept.answer, kept.content.answer_digest, Kind.ANSWER_BYTES)
-        if body is None:
+    def _examine_receipt(self, kept: KeptExchange, answer_body: bytes, found: "_Found") -> Examined:
+        """An exchange whose request carries no signature: everything hangs on our own."""
+        if kept.content.signing_fingerprint is not None:
+            found.add(Kind.EXCHANGE_FORM, "a signed request has a receipt for an answer")
+        if kept.request is not None or kept.content.request_digest != receipts.NOTHING_KEPT:
+            found.request(kept)
+        receipt = self._receipt(kept.content, answer_body, found)
+        if receipt is None:
+            return Examined(kept.row_id, kept.content, tuple(found.findings), found.archived)
+        _check_answer(kept.content, receipt.answered, found)
+        _check_receipt(kept.content, receipt, found)
+        findings = tuple(found.findings)
+        return Examined(kept.row_id, kept.content, findings, found.archived, receipt.asked, receipt.answered)
+
+    def _receipt(self, content: LeafContent, answer_body: bytes, found: "_Found") -> Receipt | None:
+        """The receipt that the gateway has signed; None when it does not hold."""
+        try:
+            note, answer = receipts.split(answer_body)
+            receipt = receipts.read(note)
+        except ReceiptError:
+            found.add(Kind.ANSWER_SIGNATURE, "it has the beginning of a receipt, and is none")
             return None
+        if hashlib.sha256(answer).digest() != receipt.answer_digest:
+            found.add(Kind.ANSWER_BYTES, "the answer is not the one that its receipt names")
+        for name, certificate in self._signers.items():
+            if name.startswith(notes.signature_of(receipt.note)[1][: notes.KEY_ID_BYTES]):
+                try:
+                    notes.verify(receipt.note, certificate)
+                    self._check_signer(certificate, content)
+                except (NoteError, Refusal) as error:
+                    why = error.rule.journal_name if isinstance(error, Refusal) else str(error)
+                    found.add(Kind.ANSWER_SIGNATURE, f"the receipt does not verify: {why}")
+                    return None
+                return receipt
+        found.add(Kind.ANSWER_SIGNATURE, "the receipt is not signed by the gateway")
+        return None
+
+    def _check_signer(self, certificate: x509.Certificate, content: LeafContent) -> None:
+        """The certificate must have been valid, as for a signed message (`_verified`)."""
+        try:
+            self._trust.check(certificate, profile=self._profile, now=content.answered_at)
+        except Refusal as refusal:
+            if refusal.rule not in _OF_THE_INSTANT:
+                raise
+            self._trust.check(certificate, profile=self._profile, now=content.received_at)
+
+    def _answer(self, kept: KeptExchange, body: bytes, found: "_Found") -> VerifiedEnvelope | None:
         instants = (kept.content.answered_at, kept.content.received_at)
         answer = self._verified(body, instants, self._signers.values(), found, Kind.ANSWER_SIGNATURE)
         if answer is not None and answer.fingerprint not in self._signers:
@@ -209,6 +255,13 @@ class _Found:
         if not 0 <= (kept.request_bytes if kept.request_bytes is not None else -1) <= BODY_BYTES_MAX:
             self.add(Kind.EXCHANGE_FORM, "the request's length is none")
 
+    def request(self, kept: KeptExchange) -> bytes | None:
+        """The kept request, as long as the row says."""
+        body = self.body(kept.request, kept.content.request_digest, Kind.REQUEST_BYTES)
+        if body is not None and len(body) != kept.request_bytes:
+            self.add(Kind.REQUEST_BYTES, "the stored length is not the request's")
+        return body
+
     def body(self, packed: bytes | None, digest: bytes, kind: Kind) -> bytes | None:
         """The message whose digest the tree holds."""
         if packed is None:
@@ -230,6 +283,20 @@ def _check_answer(content: LeafContent, answered: Answered, found: _Found) -> No
         found.add(Kind.EXCHANGE_DIFFERS, "the outcome is not that of the signed answer")
     if answered.is_fault != (content.rule is not None):
         found.add(Kind.EXCHANGE_DIFFERS, "a rule goes with a fault, and only with it")
+
+
+def _check_receipt(content: LeafContent, receipt: Receipt, found: _Found) -> None:
+    """What the row says beside the answer is in the receipt, too."""
+    facts = (
+        ("received_at", content.received_at, receipt.received_at),
+        ("answered_at", content.answered_at, receipt.answered_at),
+        ("tls_fingerprint", content.tls_fingerprint, receipt.tls_fingerprint),
+        ("rule", content.rule, receipt.rule),
+        ("operation", content.operation, receipt.asked and receipt.asked.operation),
+    )
+    differing = [name for name, stored, signed in facts if stored != signed]
+    if differing:
+        found.add(Kind.EXCHANGE_DIFFERS, f"not as the receipt says: {', '.join(differing)}")
 
 
 def _loaded(der: bytes) -> x509.Certificate | None:

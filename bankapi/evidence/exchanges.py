@@ -28,7 +28,12 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """One request and its answer. `signed` is None when the request never proved who sent it."""
+    """One request and its answer. `signed` is None when no signature proves who sent it.
+
+    The request of such a one is kept by its digest only, unless it is `receipted`: a request of a kind that carries
+    no signature, from an admitted channel. Both are then copies that hold nothing we must not keep, and the answer
+    is our signed receipt with what was answered (`receipts`).
+    """
 
     exchange_id: str
     received_at: datetime
@@ -41,6 +46,7 @@ class Exchange:
     signed: SignedRequest | None
     request: bytes
     answer: bytes
+    receipted: bool = False
 
 
 def request_digest(request: bytes) -> bytes:
@@ -64,7 +70,7 @@ def append(connection: Connection, exchange: Exchange) -> None:
         "request_bytes": len(exchange.request),
         "request_digest": request_digest(exchange.request),
         "answer_digest": hashlib.sha256(exchange.answer).digest(),
-        "request": zlib.compress(exchange.request, _LEVEL) if signed else None,
+        "request": zlib.compress(exchange.request, _LEVEL) if signed or exchange.receipted else None,
         "answer": zlib.compress(exchange.answer, _LEVEL),
         "signed_created_at": signed and signed.created_at,
         "replay_key": signed and signed.replay_key,

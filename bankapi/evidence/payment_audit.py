@@ -246,7 +246,7 @@ def _answer_facts(row: Row[Any], answered: Answered) -> list[tuple[str, object, 
 
 def _voided_facts(row: Row[Any], asked: Asked) -> list[tuple[str, object, object]]:
     unset = [(column, getattr(row, column), None) for column in _OF_A_PAYMENT]
-    is_asked = text(row.reference) in (asked.reference, asked.reference_before)
+    is_asked = row.reference is not None and text(row.reference) in (asked.reference, asked.reference_before)
     return [
         ("reference", is_asked, True),
         ("result", row.result, ResultCode.REFERENCE_VOIDED),

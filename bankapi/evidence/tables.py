@@ -24,7 +24,8 @@ exchanges = Table(
     Column("answer_digest", LargeBinary(32), nullable=False),
     # zlib (RFC 1950) of the bytes as received and as sent. An unverified request is kept by digest only: it
     # proves nothing about anybody, and it may hold what we must never store. Both become NULL when they have
-    # been moved to an archive file; their digests, and so the tree, stay.
+    # been moved to an archive file; their digests, and so the tree, stay. Of a message that carries no signature
+    # (Way4) they are a copy without what we must not store, and our signed receipt with such a copy of the answer.
     Column("request", LargeBinary),
     Column("answer", LargeBinary),
     # A signature is accepted once. It is looked up with the signed Created time in front, so that the index
