@@ -151,6 +151,11 @@ class Rule(Enum):
     ADMISSION_CERTIFICATE_REVOKED = "admission.certificate-revoked", FaultCode.SECURITY
     ADMISSION_TERMINAL_BLOCKED = "admission.terminal-blocked", FaultCode.SECURITY
     ADMISSION_DEALER_BLOCKED = "admission.dealer-blocked", FaultCode.SECURITY
+    ADMISSION_TERMINAL_UNKNOWN = "admission.terminal-unknown", FaultCode.SECURITY
+    # UFX, public subset (way4)
+    WAY4_NOT_UFX = "way4.not-ufx", FaultCode.MALFORMED_MESSAGE
+    WAY4_MESSAGE_CODE = "way4.message-code", FaultCode.SCHEMA_VIOLATION
+    WAY4_FIELD = "way4.field", FaultCode.SCHEMA_VIOLATION
 
     def __init__(self, journal_name: str, fault: FaultCode) -> None:
         self.journal_name = journal_name

@@ -173,6 +173,15 @@ class Settings:
         names = ("signing-cert.pem", "next-signing-cert.pem", "last-signing-cert.pem")
         return [file for file in map(self.gateway_file, names) if file.exists()]
 
+    @property
+    def way4_configuration(self) -> Path:
+        """Message codes and places of the Way4 adapter; without the file there is none."""
+        return self.home / "way4.ini"
+
+    def channel_file(self, dealer: str, name: str) -> Path:
+        """`cert.pem` or `key.pem` of a dealer's channel whose key was made here (demo and tests)."""
+        return self.home / "channels" / dealer / name
+
     def terminal_file(self, terminal: str, name: str) -> Path:
         """`cert.pem` or `key.pem` of a terminal whose key was made here (demo and tests)."""
         return self.home / "terminals" / terminal / name

@@ -209,6 +209,16 @@ _ACCOUNT: Final = (
     .outerjoin(terminals, terminals.c.id == _signer.c.terminal_id)
     .outerjoin(dealers, dealers.c.id == terminals.c.dealer_id)
 )
+_named = select(
+    bindparam("tls_fingerprint", type_=LargeBinary).label("tls"), bindparam("terminal").label("terminal")
+).subquery("named")
+_FORWARDED: Final = (
+    select(*(_sender.c[name] for name in _CERTIFICATE), *_TERMINAL, terminals.c.status, dealers.c.status)
+    .select_from(_named)
+    .outerjoin(_sender, _sender.c.fingerprint == _named.c.tls)
+    .outerjoin(terminals, (terminals.c.name == _named.c.terminal) & (terminals.c.dealer_id == _sender.c.dealer_id))
+    .outerjoin(dealers, dealers.c.id == terminals.c.dealer_id)
+)
 _TERMINAL_FIELDS: Final = tuple(field.name for field in fields(Terminal))
 _SIGNER_AT: Final = len(_CERTIFICATE)
 _TERMINAL_AT: Final = 2 * len(_CERTIFICATE)
@@ -218,7 +228,17 @@ _STATUS_AT: Final = _TERMINAL_AT + len(_TERMINAL)
 def find_account(connection: Connection, tls_fingerprint: bytes, signing_fingerprint: bytes) -> Account:
     """Everything admission asks, in one query: it runs on every request."""
     asked = {"tls_fingerprint": tls_fingerprint, "signing_fingerprint": signing_fingerprint}
-    row = tuple(connection.execute(_ACCOUNT, asked).one())
+    return _account(tuple(connection.execute(_ACCOUNT, asked).one()))
+
+
+def find_forwarded(connection: Connection, tls_fingerprint: bytes, terminal: str) -> Account:
+    """The same for a message without a signature, which names its terminal: one of the sender's own dealer."""
+    asked = {"tls_fingerprint": tls_fingerprint, "terminal": terminal}
+    row = tuple(connection.execute(_FORWARDED, asked).one())
+    return _account((*row[:_SIGNER_AT], *(None for _ in _CERTIFICATE), *row[_SIGNER_AT:]))
+
+
+def _account(row: tuple[Any, ...]) -> Account:
     terminal_status, dealer_status = row[_STATUS_AT:]
     return Account(
         sender=_registered(row[:_SIGNER_AT]),

@@ -29,6 +29,7 @@ from bankapi.cli import (
     rates,
     service,
     terminals,
+    way4,
     worker,
 )
 from bankapi.cli.output import CommandFailed, refused
@@ -86,6 +87,7 @@ for _command in (
     audit.audit,
     message.message,
     contract.contract,
+    way4.way4,
 ):
     cli.add_command(_command)
 

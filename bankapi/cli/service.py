@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Final
 
 import click
@@ -13,7 +14,7 @@ from bankapi import clock
 from bankapi.cli import home
 from bankapi.cli.administration import require_fitting_database
 from bankapi.cli.output import refused
-from bankapi.settings import Settings
+from bankapi.settings import Settings, SettingsError
 from bankapi.storage.schema import SchemaError
 
 
@@ -37,8 +38,13 @@ def init(settings: Settings, demo: bool) -> None:
 def serve(settings: Settings, /, no_worker: bool) -> None:
     """Run the gateway: gunicorn with mutual TLS and the background worker, until it is told to stop."""
     from bankapi.gateway import journal, server, wsgi
+    from bankapi.way4 import configuration, door
 
     require_fitting_database(settings)
+    try:
+        configuration.load(settings.way4_configuration)
+    except SettingsError as error:
+        raise click.UsageError(str(error)) from error
     journal.configure()
     gateway = settings.gateway
     options = server.ServerOptions(
@@ -55,7 +61,7 @@ def serve(settings: Settings, /, no_worker: bool) -> None:
         graceful_timeout_s=gateway.graceful_stop_s,
     )
     with nullcontext() if no_worker else _worker(settings):
-        server.serve(lambda: wsgi.create_application(settings), options)
+        server.serve(lambda: wsgi.create_application(settings, partial(door.doors, settings)), options)
 
 
 @contextmanager

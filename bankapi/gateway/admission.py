@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from bankapi.billing import terminals
-from bankapi.billing.terminals import AccessStatus, RegisteredCertificate, Terminal
+from bankapi.billing.terminals import AccessStatus, Account, RegisteredCertificate, Terminal
 from bankapi.gateway.tls import TLSIdentity
 from bankapi.refusals import Refusal, Rule
 from bankapi.wsse.verification import VerifiedEnvelope
@@ -28,19 +28,25 @@ def admit(connection: Connection, peer: TLSIdentity, verified: VerifiedEnvelope,
     if signer is None or terminal is None:
         raise Refusal(Rule.ADMISSION_SIGNER_UNKNOWN)
     for certificate in (sender, signer):
-        _refuse_unusable(certificate, now)
+        refuse_unusable(certificate, now)
     own = sender.terminal_id == signer.terminal_id
     channel = sender.terminal_id is None and sender.dealer_id == signer.dealer_id
     if not (own or channel):
         raise Refusal(Rule.ADMISSION_SIGNER_NOT_TLS_PEER)
+    refuse_blocked(account)
+    return terminal
+
+
+def refuse_blocked(account: Account) -> None:
+    """The terminal first, then its dealer."""
     if account.terminal_status is not AccessStatus.ACTIVE:
         raise Refusal(Rule.ADMISSION_TERMINAL_BLOCKED)
     if account.dealer_status is not AccessStatus.ACTIVE:
         raise Refusal(Rule.ADMISSION_DEALER_BLOCKED)
-    return terminal
 
 
-def _refuse_unusable(certificate: RegisteredCertificate, now: datetime) -> None:
+def refuse_unusable(certificate: RegisteredCertificate, now: datetime) -> None:
+    """A certificate that was revoked, or is not registered for this time."""
     if certificate.revoked_at is not None and certificate.revoked_at <= now:
         raise Refusal(Rule.ADMISSION_CERTIFICATE_REVOKED)
     if not certificate.valid_from <= now <= certificate.valid_until:

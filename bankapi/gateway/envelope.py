@@ -5,7 +5,7 @@ takes microseconds for a message and about a millisecond for the worst one.
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import InitVar, dataclass
 from typing import Any
 
@@ -64,8 +64,12 @@ class ParsedEnvelope:
         return self.operation_element.removesuffix("Request")
 
 
-def receive(environ: Mapping[str, Any], keep: Callable[[bytes], None] = lambda body: None) -> ReceivedMessage:
-    """Read a POST body from WSGI: `text/xml` in UTF-8, uncoded, at most 256 KiB, and complete.
+def receive(
+    environ: Mapping[str, Any],
+    keep: Callable[[bytes], None] = lambda body: None,
+    media_types: Collection[str] = ("text/xml",),
+) -> ReceivedMessage:
+    """Read a POST body from WSGI: XML of such a type in UTF-8, uncoded, at most 256 KiB, and complete.
 
     `keep` is given a complete body before its media type is judged: a refusal names the digest of what it refuses.
     """
@@ -82,7 +86,7 @@ def receive(environ: Mapping[str, Any], keep: Callable[[bytes], None] = lambda b
     else:
         raise Refusal(Rule.HTTP_CONTENT_LENGTH, "neither a length nor chunks")
     keep(body)
-    _check_media_type(content_type)
+    _check_media_type(content_type, media_types)
     if content_encoding.strip().lower() not in ("", "identity"):
         raise Refusal(Rule.HTTP_CONTENT_ENCODING)
     return ReceivedMessage(body, content_type, content_encoding, environ.get("HTTP_SOAPACTION"))
@@ -106,26 +110,32 @@ def parse(message: ReceivedMessage) -> ParsedEnvelope:
 
 def parse_envelope(raw: bytes) -> etree._Element:
     """Hostile bytes as a SOAP 1.1 envelope of the one allowed shape; a client reads our answers with it, too."""
+    envelope = parse_document(raw)
+    _check_structure(envelope)
+    return envelope
+
+
+def parse_document(raw: bytes) -> etree._Element:
+    """Hostile bytes as the root of one well-formed XML document within the limits, whatever it is about."""
     _scan(raw)
     try:
-        envelope = etree.fromstring(raw, _parser())
+        root = etree.fromstring(raw, _parser())
     except etree.XMLSyntaxError as error:
         undeclared = getattr(error, "code", None) == etree.ErrorTypes.ERR_UNDECLARED_ENTITY
         raise Refusal(Rule.XML_ENTITY if undeclared else Rule.XML_NOT_WELL_FORMED) from error
     except (ValueError, LookupError) as error:
         raise Refusal(Rule.XML_NOT_WELL_FORMED) from error
-    _check_limits(envelope, raw)
-    _check_structure(envelope)
-    return envelope
+    _check_limits(root, raw)
+    return root
 
 
 # HTTP
 
 
-def _check_media_type(content_type: str) -> None:
-    """`text/xml`, at most with charset=utf-8 (SOAP 1.1 section 6, WS-I BP 1.1 R1018)."""
+def _check_media_type(content_type: str, media_types: Collection[str]) -> None:
+    """`text/xml` for SOAP, at most with charset=utf-8 (SOAP 1.1 section 6, WS-I BP 1.1 R1018)."""
     media_type, *parameters = content_type.split(";")
-    if media_type.strip().lower() != "text/xml":
+    if media_type.strip().lower() not in media_types:
         raise Refusal(Rule.HTTP_MEDIA_TYPE)
     parameters = [parameter.strip() for parameter in parameters if parameter.strip()]
     if len(parameters) > 1:
@@ -232,23 +242,23 @@ def _parser() -> etree.XMLParser:
     )
 
 
-def _check_limits(envelope: etree._Element, raw: bytes) -> None:
+def _check_limits(root: etree._Element, raw: bytes) -> None:
     """Bytes bound the numbers from above: only a message that could exceed a limit is counted."""
-    if envelope.getroottree().docinfo.internalDTD is not None:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise Refusal(Rule.XML_DOCTYPE)
-    if raw.count(b"<") > ELEMENTS_MAX and _number(_count_elements, envelope) > ELEMENTS_MAX:
+    if raw.count(b"<") > ELEMENTS_MAX and _number(_count_elements, root) > ELEMENTS_MAX:
         raise Refusal(Rule.SIZE_ELEMENTS)
-    if raw.count(b"=") > ATTRIBUTES_MAX and _number(_count_attributes, envelope) > ATTRIBUTES_MAX:
+    if raw.count(b"=") > ATTRIBUTES_MAX and _number(_count_attributes, root) > ATTRIBUTES_MAX:
         raise Refusal(Rule.SIZE_ATTRIBUTES)
-    if _deeper_than_allowed(envelope):
+    if _deeper_than_allowed(root):
         raise Refusal(Rule.SIZE_DEPTH)
     # Bytes may spell the name with any prefix, but not without the local name.
-    if b"Include" in raw and next(envelope.iter("{http://www.w3.org/2004/08/xop/include}Include"), None) is not None:
+    if b"Include" in raw and next(root.iter("{http://www.w3.org/2004/08/xop/include}Include"), None) is not None:
         raise Refusal(Rule.XOP_INCLUDE)
 
 
-def _number(count: etree.XPath, envelope: etree._Element) -> float:
-    number = count(envelope)
+def _number(count: etree.XPath, root: etree._Element) -> float:
+    number = count(root)
     assert isinstance(number, float)
     return number
 

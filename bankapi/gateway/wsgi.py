@@ -1,6 +1,7 @@
-"""The WSGI application: three addresses, one of which is the service (PEP 3333)."""
+"""The WSGI application: three addresses, one of which is the service, and doors of other protocols (PEP 3333)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Final
 
@@ -18,6 +19,20 @@ from bankapi.wsse.profile import PROFILE_V1
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class DoorAnswer:
+    """An XML document with its HTTP status, and header fields beside the usual ones."""
+
+    status: str
+    body: bytes
+    headers: Mapping[str, str]
+
+
+Door = Callable[[Mapping[str, Any]], DoorAnswer]
+"""Answers POST requests of another protocol at an address of its own."""
+OpenDoors = Callable[[Gateway], Mapping[str, Door]]
 
 SOAP_PATH: Final = "/soap/v1"
 _XML: Final = "text/xml; charset=utf-8"
@@ -46,9 +61,10 @@ def create_gateway(settings: Settings) -> Gateway:
     )
 
 
-def create_application(settings: Settings) -> Application:
-    """The application of one worker process."""
+def create_application(settings: Settings, open_doors: OpenDoors = lambda gateway: {}) -> Application:
+    """The application of one worker process. Doors are opened here, so that this package knows none of them."""
     gateway = create_gateway(settings)
+    doors = open_doors(gateway)
     published = {
         path: resources.files(package).joinpath(name).read_bytes() for path, (package, name) in _PUBLISHED.items()
     }
@@ -60,9 +76,12 @@ def create_application(settings: Settings) -> Application:
         if path == SOAP_PATH and method == "POST":
             answer = exchange.answer(gateway, environ)
             return _send(start_response, faults.HTTP_STATUS if answer.is_fault else "200 OK", answer.body)
+        if path in doors and method == "POST":
+            found = doors[path](environ)
+            return _send(start_response, found.status, found.body, found.headers)
         is_wsdl = path == SOAP_PATH and environ.get("QUERY_STRING", "").lower() == "wsdl"
         document = wsdl if is_wsdl else published.get(path)
-        if document is None and path != SOAP_PATH:
+        if document is None and path != SOAP_PATH and path not in doors:
             return _send(start_response, "404 Not Found", b"")
         if document is None or method != "GET":
             allowed = "POST" if document is None else "GET, POST" if is_wsdl else "GET"
