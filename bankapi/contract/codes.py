@@ -14,7 +14,10 @@ from bankapi.billing.terminals import Scheme
 from bankapi.operations.cancel_payment import CancelReason
 from bankapi.operations.get_payment_status import PaymentState
 from bankapi.operations.ping import ServiceState
+from bankapi.operations.submit_register import RegisterStatus
 from bankapi.refusals import FaultCode, ResultCode, Retry
+from bankapi.reports.comparison import DifferenceKind
+from bankapi.reports.registers import RowStatus
 from bankapi.reports.transactions import Event
 
 _MEANING_AND_ADVICE: Final = {
@@ -84,8 +87,8 @@ _MEANING_AND_ADVICE: Final = {
         "Ask GetPaymentStatus for the amount, and make sure that it is the payment you mean.",
     ),
     ResultCode.PERIOD_NOT_ACCEPTED: (
-        "The period ends before it begins, or is longer than 366 days.",
-        "Ask for at most a year at once.",
+        "The period ends before it begins, or is longer than 366 days; a register's business day has not begun.",
+        "Ask for at most a year at once; send a register when its day is over.",
     ),
     ResultCode.CURSOR_NOT_ACCEPTED: (
         "The cursor is damaged, or was given for another question.",
@@ -165,6 +168,19 @@ PRECEDENCE: Final[Mapping[str, Sequence[str]]] = {
     "GetMiniStatement": _SHOWN,
     "GetTransactionReport": _REPORTED,
     "GetFinancialReport": _REPORTED,
+    "SubmitRegister": (
+        ResultCode.OPERATION_NOT_ALLOWED,
+        ResultCode.PERIOD_NOT_ACCEPTED,
+        ResultCode.REGISTER_CONFLICT,
+        ResultCode.REGISTER_TOTALS_DIFFER,
+        ResultCode.OK,
+    ),
+    "GetReconciliation": (
+        ResultCode.OPERATION_NOT_ALLOWED,
+        ResultCode.REGISTER_NOT_FOUND,
+        ResultCode.CURSOR_NOT_ACCEPTED,
+        ResultCode.OK,
+    ),
     "Ping": (ResultCode.OK,),
 }
 """Operation → what it can answer: the first that applies, so the order is a promise. Between the codes stand words."""
@@ -241,6 +257,34 @@ EVENTS: Final = {
     Event.DECLINED: "The payment was refused.",
     Event.CANCELLED: "A booked payment was cancelled; it is another event than its registration.",
     Event.VOIDED: "The reference was cancelled before it was registered.",
+}
+
+ROW_STATUSES: Final = {
+    RowStatus.REGISTERED: "The payment stands.",
+    RowStatus.CANCELLED: "Nothing of the payment stands.",
+}
+
+OUR_STATUSES: Final = {
+    Event.REGISTERED: "The payment stood.",
+    Event.CANCELLED: "The payment was cancelled by then.",
+    Event.DECLINED: "The payment was refused.",
+    Event.VOIDED: "The reference was cancelled before it was registered.",
+}
+
+REGISTER_STATUSES: Final = {
+    RegisterStatus.INCOMPLETE: "Parts are missing: send them.",
+    RegisterStatus.PENDING: "Complete, and about to be reconciled: ask GetReconciliation in a while.",
+    RegisterStatus.RECONCILED: "Reconciled; the differences are there.",
+    RegisterStatus.REJECTED: "Complete, but its rows are not what RowCount and HashTotal say: it is not reconciled.",
+}
+
+DIFFERENCE_KINDS: Final = {
+    DifferenceKind.DUPLICATE: "The reference has a row already; this is a further one.",
+    DifferenceKind.MISSING_HERE: "You have it, and we know nothing of the reference.",
+    DifferenceKind.AMOUNT_DIFFERS: "Amount or currency differ.",
+    DifferenceKind.STATUS_DIFFERS: "It stands on one side only.",
+    DifferenceKind.OTHER_DAY: "We have it, but nothing happened to it on this business day.",
+    DifferenceKind.MISSING_THERE: "We have it, and you do not.",
 }
 
 SCHEMES: Final = {

@@ -10,6 +10,7 @@ from bankapi.contract import codes
 from bankapi.contract import types as t
 from bankapi.contract.types import Model, mandatory, one_of, optional
 from bankapi.operations import reporting
+from bankapi.reports import registers
 
 VIOLATIONS_MAX = 20
 RECEIPT_LINES_MAX = 20
@@ -261,6 +262,107 @@ class GetFinancialReportResponse(Model):
     ClosedThrough = optional(t.BusinessDay, "The last closed business day: nothing through it changes any more.")
     Balance = optional(DealerBalance, "On every page. One for each scheme and currency.", most=BALANCES_MAX)
     Line = optional(FinancialLine, most=reporting.PAGE_ROWS_MAX)
+    NextCursor = _NEXT_CURSOR
+
+
+class RegisterRow(Model):
+    """One payment reference, in the state you have it in at the end of the business day."""
+
+    Reference = mandatory(t.Reference)
+    Status = mandatory(t.RowStatus)
+    Amount = mandatory(t.PositiveAmount)
+    OccurredAt = optional(t.ZonedTime, "For people who look into a difference.")
+
+
+class SubmitRegisterRequest(Model):
+    """Your register of a business day: every payment that was registered or cancelled on it, once. A large one comes
+    in parts, each with the same RegisterReference, BusinessDay, RowCount, HashTotal and Parts. Safe to repeat."""
+
+    Language = _LANGUAGE
+    RegisterReference = mandatory(t.Reference, "Your own name of this register, never used for another one.")
+    BusinessDay = mandatory(t.BusinessDay)
+    RowCount = mandatory(t.Count, "Rows of the whole register.")
+    HashTotal = mandatory(t.HashTotal, "Of the whole register.")
+    Part = mandatory(t.PartNumber, "Which part this is; parts may come in any order.")
+    Parts = mandatory(t.PartNumber, "How many parts there are.")
+    Row = optional(RegisterRow, most=registers.PART_ROWS_MAX)
+
+
+class Reconciliation(Model):
+    """What comparing the register with our books came to. It never changes; comparing anew is another run."""
+
+    ReconciliationId = mandatory(t.ReconciliationId)
+    Run = mandatory(t.PartNumber, "1 for the first comparison of this register.")
+    AsOf = mandatory(t.UtcTime, "Everything booked until then was compared.")
+    DayIsClosed = mandatory(Boolean, "true: nothing can be added to the business day any more.")
+    Matched = mandatory(t.Count, "Rows that agree.")
+    Duplicate = mandatory(t.Count)
+    MissingHere = mandatory(t.Count)
+    AmountDiffers = mandatory(t.Count)
+    StatusDiffers = mandatory(t.Count)
+    OtherDay = mandatory(t.Count)
+    MissingThere = mandatory(t.Count)
+    RegisterDigest = mandatory(t.Sha256, "Of the register as we keep it.")
+    Digest = mandatory(t.Sha256, "Of this result with every difference: what this signed answer proves.")
+
+
+class SubmitRegisterResponse(Model):
+    """What became of the part, and of the register so far."""
+
+    Result = mandatory(Result)
+    Replayed = mandatory(Boolean, "true: this part was there already.")
+    Status = optional(t.RegisterStatus, "Absent when the part was not kept.")
+    PartsReceived = optional(t.Count)
+    RowCount = optional(t.Count, "Of the rows that have come.")
+    HashTotal = optional(t.HashTotal, "Of the rows that have come.")
+    Reconciliation = optional(Reconciliation, "Present when Status is RECONCILED.")
+
+
+class GetReconciliationRequest(Model):
+    """Ask for the result of a register, page by page."""
+
+    Language = _LANGUAGE
+    RegisterReference = mandatory(t.Reference)
+    PageSize = _PAGE_SIZE
+    Cursor = _CURSOR
+
+
+class YourSide(Model):
+    """What your register says."""
+
+    Status = mandatory(t.RowStatus)
+    Amount = mandatory(t.Amount)
+    OccurredAt = optional(t.UtcTime)
+
+
+class OurSide(Model):
+    """What our books have."""
+
+    Status = mandatory(t.OurStatus)
+    Amount = optional(t.Amount, "Absent when the reference was voided.")
+    BusinessDay = mandatory(t.BusinessDay)
+    OccurredAt = optional(t.UtcTime)
+    Terminal = optional(t.Terminal)
+    PaymentId = optional(t.PaymentId, "Present when the payment was booked.")
+
+
+class Difference(Model):
+    """One reference on which the two sides differ, with both of them."""
+
+    Kind = mandatory(t.DifferenceKind)
+    Reference = mandatory(t.Reference)
+    Row = optional(t.RowNumber, "Which row of your register; absent when you have none.")
+    Yours = optional(YourSide)
+    Ours = optional(OurSide)
+
+
+class GetReconciliationResponse(Model):
+    """The result, and one page of its differences. All pages are of the same run."""
+
+    Result = mandatory(Result)
+    Status = optional(t.RegisterStatus, "Absent only when Result is not OK.")
+    Reconciliation = optional(Reconciliation, "Present when Status is RECONCILED.")
+    Difference = optional(Difference, most=reporting.PAGE_ROWS_MAX)
     NextCursor = _NEXT_CURSOR
 
 

@@ -22,14 +22,19 @@ from bankapi.operations import (
     get_financial_report,
     get_mini_statement,
     get_payment_status,
+    get_reconciliation,
     get_transaction_report,
     ping,
     register_payment,
+    submit_register,
     validate_payment,
 )
 from bankapi.operations.call import Call
 from bankapi.refusals import Refusal, ResultCode, Rule, SchemaViolation
+from bankapi.reports.comparison import DifferenceKind, Side
 from bankapi.reports.financial import Balance, Line
+from bankapi.reports.reconciliation import Reconciliation
+from bankapi.reports.registers import RegisterRow, RowStatus
 from bankapi.reports.transactions import Event, Transaction
 
 VERSION: Final = "1.0.0"
@@ -45,6 +50,9 @@ UNAVAILABLE: Final[dict[str, Callable[[str, datetime], Any]]] = {
     )
 }
 """What each operation answers, in a language and at an instant, while nothing can be decided."""
+
+_BOOKED: Final = frozenset({Event.REGISTERED, Event.CANCELLED})
+"""What becomes of a payment whose id a dealer knows."""
 
 _ALWAYS_ALLOWED: Final = frozenset({"Ping"})
 """The operations that no terminal is denied: an integrator's first call."""
@@ -252,6 +260,56 @@ class BankApi(Service):
             NextCursor=answer.next_cursor,
         )
 
+    @operation(m.SubmitRegisterRequest, m.SubmitRegisterResponse, Replayed=False)
+    def SubmitRegister(ctx: Any, request: Any) -> Any:
+        """Do your payments of a business day agree with ours? Send your register, in parts when it is large."""
+        call: Call = ctx.udc
+        answer = submit_register.submit_register(
+            call,
+            submit_register.SubmitRegister(
+                reference=request.RegisterReference,
+                business_on=request.BusinessDay,
+                row_count=request.RowCount,
+                hash_total=request.HashTotal,
+                part=request.Part,
+                parts=request.Parts,
+                rows=[_row(request, number, row) for number, row in enumerate(request.Row or (), 1)],
+            ),
+        )
+        return m.SubmitRegisterResponse(
+            Result=_result(answer.result, call.language),
+            Replayed=answer.replayed,
+            Status=answer.status,
+            PartsReceived=answer.parts_received,
+            RowCount=answer.counted and answer.counted.row_count,
+            HashTotal=answer.counted and answer.counted.hash_total,
+            Reconciliation=_reconciliation(answer.reconciliation),
+        )
+
+    @operation(m.GetReconciliationRequest, m.GetReconciliationResponse)
+    def GetReconciliation(ctx: Any, request: Any) -> Any:
+        """What did comparing a register with our books come to? Every difference with both sides, in pages."""
+        call: Call = ctx.udc
+        answer = get_reconciliation.get_reconciliation(
+            call, get_reconciliation.GetReconciliation(request.RegisterReference, request.PageSize, request.Cursor)
+        )
+        return m.GetReconciliationResponse(
+            Result=_result(answer.result, call.language),
+            Status=answer.status,
+            Reconciliation=_reconciliation(answer.reconciliation),
+            Difference=[
+                m.Difference(
+                    Kind=each.kind,
+                    Reference=each.reference,
+                    Row=each.row_number,
+                    Yours=_yours(each.theirs),
+                    Ours=_ours(each.ours),
+                )
+                for each in answer.differences
+            ],
+            NextCursor=answer.next_cursor,
+        )
+
     @operation(m.PingRequest, m.PingResponse)
     def Ping(ctx: Any, request: Any) -> Any:
         """Can payments be registered now? Goes the whole way of a payment, signatures and database included."""
@@ -284,23 +342,31 @@ def _payer(request: Any) -> PayerKey:
 
 
 def _money(request: Any, member: str) -> Money:
-    """An amount of the request. Its decimals depend on the currency, which XSD 1.0 cannot say: refused here."""
-    amount = getattr(request, member)
+    """An amount of the request."""
+    return _amount_at(getattr(request, member), f"{request.get_type_name()}/{member}")
+
+
+def _row(request: Any, number: int, row: Any) -> RegisterRow:
+    amount = _amount_at(row.Amount, f"{request.get_type_name()}/Row[{number}]/Amount")
+    return RegisterRow(row.Reference, RowStatus(row.Status), amount, row.OccurredAt)
+
+
+def _amount_at(amount: Any, place: str) -> Money:
+    """An amount. Its decimals depend on the currency, which XSD 1.0 cannot say: refused here."""
     try:
         return Money.from_decimal(amount.Value, amount.currency)
     except AmountError as error:
-        path = f"/soap:Envelope/soap:Body/{request.get_type_name()}/{member}"
+        path = f"/soap:Envelope/soap:Body/{place}"
         raise Refusal(Rule.SCHEMA, violations=(SchemaViolation(path, "currency-exponent", str(error)),)) from error
 
 
 def _reported(transaction: Transaction) -> Any:
-    is_booked = transaction.event in (Event.REGISTERED, Event.CANCELLED)
     return m.ReportedTransaction(
         BusinessDay=transaction.position.business_on,
         OccurredAt=transaction.occurred_at,
         Event=transaction.event,
         Reference=transaction.reference,
-        PaymentId=transaction.payment_id if is_booked else None,
+        PaymentId=transaction.payment_id if transaction.event in _BOOKED else None,
         Terminal=transaction.terminal,
         Payer=t.Payer(**{transaction.payer_kind: transaction.payer}) if transaction.payer_kind else None,
         Amount=_amount(transaction.amount),
@@ -338,6 +404,45 @@ def _line(line: Line) -> Any:
         Cancelled=_amount(Money(line.cancelled_minor, key.currency)),
         Net=_signed(Money(line.net_minor, key.currency)),
         Fees=_signed(Money(line.fees_minor, key.currency)),
+    )
+
+
+def _reconciliation(found: Reconciliation | None) -> Any:
+    if found is None:
+        return None
+    return m.Reconciliation(
+        ReconciliationId=found.id,
+        Run=found.run,
+        AsOf=found.as_of,
+        DayIsClosed=found.day_is_closed,
+        Matched=found.matched,
+        Duplicate=found.counts[DifferenceKind.DUPLICATE],
+        MissingHere=found.counts[DifferenceKind.MISSING_HERE],
+        AmountDiffers=found.counts[DifferenceKind.AMOUNT_DIFFERS],
+        StatusDiffers=found.counts[DifferenceKind.STATUS_DIFFERS],
+        OtherDay=found.counts[DifferenceKind.OTHER_DAY],
+        MissingThere=found.counts[DifferenceKind.MISSING_THERE],
+        RegisterDigest=[found.register_digest],
+        Digest=[found.digest],
+    )
+
+
+def _yours(side: Side | None) -> Any:
+    if side is None:
+        return None
+    return m.YourSide(Status=side.status, Amount=_amount(side.amount), OccurredAt=side.occurred_at)
+
+
+def _ours(side: Side | None) -> Any:
+    if side is None:
+        return None
+    return m.OurSide(
+        Status=side.status,
+        Amount=_amount(side.amount),
+        BusinessDay=side.business_on,
+        OccurredAt=side.occurred_at,
+        Terminal=side.terminal,
+        PaymentId=side.payment_id if side.status in _BOOKED else None,
     )
 
 

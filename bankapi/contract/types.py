@@ -12,6 +12,7 @@ from spyne import ByteArray, ComplexModel, Date, DateTime, Decimal, Integer, Uni
 
 from bankapi.contract import codes
 from bankapi.operations import reporting
+from bankapi.reports import registers
 
 NAMESPACE: Final = "urn:bankapi:v1"
 XML_NAMESPACE: Final = "http://www.w3.org/XML/1998/namespace"
@@ -116,6 +117,9 @@ Reference = text(
 _ULID: Final = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 PaymentId = text("PaymentId", "Our identifier of a payment (a ULID).", _ULID, longest=26, shortest=26)
 ValidationId = text("ValidationId", "Our identifier of a validation (a ULID).", _ULID, longest=26, shortest=26)
+ReconciliationId = text(
+    "ReconciliationId", "Our identifier of one comparison (a ULID).", _ULID, longest=26, shortest=26
+)
 ExchangeId = text(
     "ExchangeId",
     "Our identifier of one request and its answer (a ULID). Quote it when you ask the operator about a message.",
@@ -178,6 +182,18 @@ Cursor = text(
 PageSize = simple(
     Integer, "PageSize", "How many rows you want at once.", ge=1, le=reporting.PAGE_ROWS_MAX, pattern=r"[0-9]{1,3}"
 )
+PartNumber = simple(Integer, "PartNumber", "A number from 1 on.", ge=1, le=registers.PARTS_MAX, pattern=r"[0-9]{1,5}")
+RowNumber = simple(Integer, "RowNumber", "Which row, from 1 on.", ge=1, le=99_999_999, pattern=r"[0-9]{1,8}")
+HashTotal = simple(
+    Decimal,
+    "HashTotal",
+    "The sum of the amounts of all rows in major units, whatever their currency and status: a checksum, not money.",
+    ge=0,
+    total_digits=22,
+    fraction_digits=4,
+    pattern=r"[0-9]{1,18}(\.[0-9]{1,4})?",
+)
+Sha256 = simple(ByteArray, "Sha256", "A SHA-256 digest: 32 bytes in base64.")
 Count = simple(Integer, "Count", "How many.", ge=0, le=999_999_999, pattern=r"[0-9]{1,9}")
 
 Checkpoint = simple(
@@ -215,6 +231,15 @@ ServiceStatus = enumeration(
 )
 PaymentState = enumeration("PaymentState", "What became of a reference.", codes.PAYMENT_STATES)
 Event = enumeration("Event", "What happened to a payment.", codes.EVENTS)
+RowStatus = enumeration("RowStatus", "What you say of a payment at the end of the business day.", codes.ROW_STATUSES)
+OurStatus = enumeration("OurStatus", "What we have of a payment at the end of the business day.", codes.OUR_STATUSES)
+RegisterStatus = enumeration("RegisterStatus", "How far a register has come.", codes.REGISTER_STATUSES)
+DifferenceKind = enumeration(
+    "DifferenceKind",
+    "In what way the two sides differ. A row has one difference, the first of these that applies. "
+    "New values may be added.",
+    codes.DIFFERENCE_KINDS,
+)
 Scheme = enumeration("Scheme", "How a dealer's payments are booked.", codes.SCHEMES)
 CancelReason = enumeration("CancelReason", "Why a payment is cancelled.", codes.CANCEL_REASONS)
 TransactionKind = enumeration(

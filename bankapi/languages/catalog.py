@@ -22,7 +22,7 @@ _RESULTS: Final = {
     ResultCode.CANCEL_WINDOW_CLOSED: message("It is too late to cancel this payment."),
     ResultCode.FUNDS_ALREADY_USED: message("The funds have already been used."),
     ResultCode.AMOUNT_MISMATCH: message("The amount differs from the payment's."),
-    ResultCode.PERIOD_NOT_ACCEPTED: message("The period must not end before it begins, nor last longer than a year."),
+    ResultCode.PERIOD_NOT_ACCEPTED: message("This period or day is not accepted."),
     ResultCode.CURSOR_NOT_ACCEPTED: message("This cursor does not belong to this question."),
     ResultCode.REGISTER_NOT_FOUND: message("No such register."),
     ResultCode.REGISTER_CONFLICT: message("A register with this reference was sent with other contents."),

@@ -25,8 +25,8 @@ from bankapi.storage.rows import stream
 
 VERSION: Final = "bankapi-register-v1"
 """The first line of the text a register's digest is over."""
-PART_ROWS_MAX: Final = 1000
-"""Rows of one part: a signed message of 256 KiB holds so many."""
+PART_ROWS_MAX: Final = 900
+"""Rows of one part: a signed message of 256 KiB and 5000 elements holds so many."""
 PARTS_MAX: Final = 10_000
 HASH_TOTAL_MAX: Final = 10**18 - 1
 _DECIMALS_MAX: Final = 4

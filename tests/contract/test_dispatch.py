@@ -208,6 +208,13 @@ REQUESTS = {
     "GetPaymentStatus": element("GetPaymentStatus", children(Reference="R-1")),
     "GetBalance": element("GetBalance", children(Payer=payer())),
     "GetMiniStatement": element("GetMiniStatement", children(Payer=payer())),
+    "GetTransactionReport": element("GetTransactionReport", children(From="2026-03-02", To="2026-03-01")),
+    "GetFinancialReport": element("GetFinancialReport", children(From="2026-03-02", To="2026-03-01")),
+    "SubmitRegister": element(
+        "SubmitRegister",
+        children(RegisterReference="R-1", BusinessDay="2026-03-01", RowCount="0", HashTotal="0", Part="1", Parts="1"),
+    ),
+    "GetReconciliation": element("GetReconciliation", children(RegisterReference="R-1")),
 }
 """Of every operation that can be denied; even an amount its currency cannot have is not looked at."""
 
