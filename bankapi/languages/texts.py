@@ -29,8 +29,8 @@ LANGUAGES: Final = (DEFAULT_LANGUAGE, "ru", "uk", "kk", "de", "fr", "es", "tr", 
 _SPACE: Final = re.compile(r"\s")
 _UNSEEN: Final = re.compile("[\u061c\u200b-\u200f\u202a-\u202e\u2060-\u206f]")
 _CODE_BESIDE_DIGIT: Final = re.compile(r"(?<=[A-Z])(?=[0-9])")
-_WRITTEN_MAX: Final = 8192
-"""Days and times of day that are kept as written: a report has few days, and its times lie close together."""
+_DAYS_MAX: Final = 1000
+"""Days that are kept as written: a report has few."""
 
 
 def message(sentence: str) -> str:
@@ -98,7 +98,7 @@ class Texts:
         return self._moment(instant.astimezone(zone))
 
     def _moment(self, local: datetime) -> str:
-        time_of_day = _time_of_day(self.language, local.hour, local.minute, local.second)
+        time_of_day = _hour(self.language, local.hour).format(local.minute, local.second)
         return self._day_and_time.format(time_of_day, _day(self.language, local.toordinal()))
 
     def _affixes(self, currency: str, is_negative: bool) -> tuple[str, str]:
@@ -127,14 +127,18 @@ def _number_signs(locale: Locale) -> dict[int, str]:
     return {ord(sign): plain(symbol(locale, numbering_system="latn")) for sign, symbol in signs.items()}
 
 
-@lru_cache(_WRITTEN_MAX)
+@lru_cache(_DAYS_MAX)
 def _day(language: str, ordinal: int) -> str:
     return plain(format_date(date.fromordinal(ordinal), "medium", locale=language))
 
 
-@lru_cache(_WRITTEN_MAX)
-def _time_of_day(language: str, hour: int, minute: int, second: int) -> str:
-    return plain(format_time(time(hour, minute, second), "medium", locale=language))
+@cache
+def _hour(language: str, hour: int) -> str:
+    """The times of day of one hour: all but its minute and second, which every language writes as two digits."""
+    pattern = Locale(language).time_formats["medium"].pattern
+    return plain(
+        format_time(time(hour), pattern.replace("mm", "'{0:02d}'").replace("ss", "'{1:02d}'"), locale=language)
+    )
 
 
 def texts(tag: str) -> Texts:
