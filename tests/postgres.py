@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import count
@@ -29,10 +29,11 @@ class Postgres:
     """A running cluster. Durability is PostgreSQL's default: fsync and synchronous_commit are on."""
 
     folder: Path
-    process: subprocess.Popen[bytes]
+    start: Callable[[], subprocess.Popen[bytes]]
 
     def __post_init__(self) -> None:
         self._numbers = count(1)
+        self.process = self.start()
 
     def url(self, database: str) -> str:
         return f"postgresql+psycopg://bankapi@/{database}?host={self.folder}"
@@ -47,6 +48,16 @@ class Postgres:
         finally:
             self.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
+    def stop(self, how: signal.Signals) -> None:
+        """End the server: SIGINT in order, SIGQUIT as a crash does."""
+        self.process.send_signal(how)
+        self.process.wait(timeout=30)
+
+    def start_again(self) -> None:
+        """Start a server that was stopped, until it answers."""
+        self.process = self.start()
+        _wait_until_it_answers(self)
+
     def execute(self, statement: str) -> None:
         with psycopg.connect(f"host={self.folder} user=bankapi dbname=postgres", autocommit=True) as connection:
             connection.execute(statement)  # type: ignore[call-overload]
@@ -55,6 +66,13 @@ class Postgres:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     """One cluster for the whole run; a test that asks for it is skipped where there is no server to start."""
+    with a_cluster() as running:
+        yield running
+
+
+@contextmanager
+def a_cluster() -> Iterator[Postgres]:
+    """A cluster of its own, for who means to stop it."""
     if (binaries := _binaries()) is None:
         pytest.skip("no PostgreSQL server here (Debian: apt-get install postgresql)")
     if (owner := _owner()) is None:
@@ -76,20 +94,22 @@ def postgres() -> Iterator[Postgres]:
 def _running(binaries: Path, folder: Path, owner: pwd.struct_passwd) -> Iterator[Postgres]:
     cluster = folder / "cluster"
     _run_as(owner, [binaries / "initdb", "-D", cluster, "-U", "bankapi", "-A", "trust", "-E", "UTF8", "--locale=C"])
-    process = subprocess.Popen(
-        [binaries / "postgres", "-D", cluster, "-k", folder, "-c", "listen_addresses="],
-        stdout=(folder / "log").open("wb"),
-        stderr=subprocess.STDOUT,
-        start_new_session=True,  # Ctrl-C is for pytest, which stops the server in order
-        **_identity(owner),
-    )
-    running = Postgres(folder, process)
+
+    def start() -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [binaries / "postgres", "-D", cluster, "-k", folder, "-c", "listen_addresses="],
+            stdout=(folder / "log").open("ab"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for pytest, which stops the server in order
+            **_identity(owner),
+        )
+
+    running = Postgres(folder, start)
     try:
         _wait_until_it_answers(running)
         yield running
     finally:
-        process.send_signal(signal.SIGINT)  # fast shutdown
-        process.wait(timeout=30)
+        running.stop(signal.SIGINT)
 
 
 def _wait_until_it_answers(running: Postgres) -> None:

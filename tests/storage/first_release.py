@@ -121,7 +121,7 @@ class OldProgram:
 def old_program(workplace: Path, **environment: str) -> OldProgram:
     """Unpack it and make a demo home with it; the test is skipped where git does not have it."""
     folder, home = workplace / "program", workplace / "home"
-    archive = subprocess.run(["git", "archive", COMMIT], cwd=HERE, capture_output=True, check=False)
+    archive = subprocess.run(["git", "archive", COMMIT], cwd=HERE.parents[1], capture_output=True, check=False)
     if archive.returncode != 0:
         pytest.skip(f"this clone's history does not hold {COMMIT}")
     with TarFile(fileobj=BytesIO(archive.stdout)) as tar:
