@@ -100,7 +100,7 @@ class _Page:
             last = first + len(batch) - 1
             is_whole = following is None and first == 1
             caption = '<caption class="same">' if is_whole else f"<caption>{self._span(first, last)} · "
-            size = f"min-width:{sum(widths)}ch;contain-intrinsic-height:auto {_ROW_REM * len(batch) + 5:.0f}rem"
+            size = f"--width:{sum(widths)}ch;contain-intrinsic-height:auto {_ROW_REM * len(batch) + 5:.0f}rem"
             yield f'<div class="piece" style="{size}"><table>\n{caption}{title}</caption>\n{top}<tbody>\n'
             yield from self._rows(table.columns, cells) if batch else self._nothing(table)
             yield "</tbody>\n"

@@ -142,10 +142,10 @@ class _Book:
                 "values": [sheet_name, first, 1, last, 1],
                 "fill": {"color": "#2F6FA7"},
                 "gap": 40,
-                "data_labels": {"value": True, "custom": [{"value": bar.text} for bar in chart.bars]},
+                "data_labels": {"value": True, "custom": [{"value": _literal(bar.text)} for bar in chart.bars]},
             }
         )
-        drawn.set_title({"name": chart.title, "name_font": {"size": 12}, "overlay": False})
+        drawn.set_title({"name": _literal(chart.title), "name_font": {"size": 12}, "overlay": False})
         drawn.set_legend({"none": True})
         drawn.set_y_axis({"reverse": True, "interval_unit": 1})
         drawn.set_x_axis({"visible": False, "major_gridlines": {"visible": False}, "min": 0})
@@ -175,3 +175,8 @@ class _Book:
 def _titles(column: Column) -> list[str]:
     """The heading of a column, and of the one for its currency."""
     return [column.title] if column.currency_name is None else [column.title, column.currency_title or ""]
+
+
+def _literal(text: str) -> str:
+    """A text of a chart; one with an equals sign in front would be taken for a reference to cells."""
+    return f" {text}" if text.startswith("=") else text

@@ -1,7 +1,7 @@
 """Lines of text on a PDF page: in the fonts that have their characters, in the order they are read, joined letters.
 
 Three fonts cover our ten languages, and what stands in a report may need more than one of them in a line. A character
-that none of them has is shown as a box; fpdf2 would leave it out, and log it.
+that none of them has is shown as U+FFFD; fpdf2 would leave it out, and log it.
 """
 
 import re
@@ -30,7 +30,7 @@ _FILES: Final = {
 }
 _FAMILIES: Final = ("latin", "arabic", "chinese")
 """In the order in which they are asked for a character."""
-MISSING: Final = "\u25a1"
+MISSING: Final = "\ufffd"
 ELLIPSIS: Final = "…"
 _KNOWN_MAX: Final = 4096
 """Lines kept as set: statuses, terminals and days come again and again."""
@@ -145,7 +145,7 @@ class Typesetter:
         return Line(pieces, is_bold, sum(piece.width for piece in pieces))
 
     def shown(self, text: str) -> str:
-        """What can be shown of a text: a box for what no font has, and nothing for marks that are not seen."""
+        """What can be shown of a text: U+FFFD for what no font has, and nothing for marks that are not seen."""
         return text if text.isascii() and text.isprintable() else "".join(map(_shown, text))
 
     def _pieces(self, run: str, is_right_to_left: bool, is_bold: bool) -> Iterator[Piece]:
