@@ -1,4 +1,4 @@
-"""A folder per payment that a third party verifies with xmlsec1 and openssl alone.
+"""A folder per payment that a third party verifies with xmlsec1 and openssl alone; with a receipt, openssl is enough.
 
 Everything in it is a copy of what is kept, byte for byte; what is made here is the path through the tree. Before a
 folder is written, the path is followed once: what would not prove itself is not exported.
@@ -15,14 +15,16 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from sqlalchemy import ColumnElement, Connection, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from bankapi.billing.tables import cancellations, dealers, payments
 from bankapi.billing.tables import certificates as registered
-from bankapi.evidence import archive, claims, leaves, sealing, tree
+from bankapi.evidence import archive, claims, leaves, notes, receipts, sealing, tree
 from bankapi.evidence.checkpoints import Checkpoint
 from bankapi.evidence.exchange_audit import BodyDamaged, kept_body
 from bankapi.evidence.leaves import LeafContent
+from bankapi.evidence.notes import NoteError
+from bankapi.evidence.receipts import ReceiptError
 from bankapi.evidence.tables import exchanges, signing_certificates, tree_leaves
 from bankapi.evidence.tree_audit import is_signed_by
 from bankapi.refusals import Refusal
@@ -112,10 +114,12 @@ def export(connection: Connection, payment: ExportedPayment, sources: Sources, f
 def _exchange_files(
     connection: Connection, exchange_id: str, checkpoint: Checkpoint, sources: Sources
 ) -> dict[str, bytes]:
+    # Without a signature of the sender there is only its TLS certificate.
+    sender = func.coalesce(exchanges.c.signing_fingerprint, exchanges.c.tls_fingerprint)
     query = (
         select(tree_leaves.c.leaf_index, exchanges.c.request, exchanges.c.answer, registered.c.der, *leaves.COLUMNS)
         .join_from(exchanges, tree_leaves, isouter=True)
-        .outerjoin(registered, registered.c.fingerprint == exchanges.c.signing_fingerprint)
+        .outerjoin(registered, registered.c.fingerprint == sender)
         .where(exchanges.c.exchange_id == exchange_id)
     )
     row = connection.execute(query).one_or_none()
@@ -130,17 +134,61 @@ def _exchange_files(
         raise ExportRefused(f"exchange {exchange_id} is not what was sealed: run bankapi audit verify")
     signers = _signing_certificates(connection)
     sides = _sides(leaf_index, checkpoint.size)
+    messages = _receipted_files if receipts.is_receipt(answer) else _signed_files
     return {
-        "request.xml": request,
-        "answer.xml": answer,
+        **messages(content, request, answer, row[3], signers, sources),
         "leaf.txt": content.text(),
         "proof.txt": "".join(
             f"{side} {base64.b64encode(each).decode()}\n" for side, each in zip(sides, path, strict=True)
         ).encode(),
         "checkpoint.txt": checkpoint.note.encode(),
-        "terminal-cert.pem": _pem(_terminal_certificate(content, request, row[3], sources)),
-        "gateway-cert.pem": _pem(_answer_signer(content, answer, signers, sources)),
         "checkpoint-cert.pem": _pem(_checkpoint_signer(checkpoint, signers)),
+    }
+
+
+def _signed_files(
+    content: LeafContent,
+    request: bytes,
+    answer: bytes,
+    der: bytes | None,
+    signers: Mapping[bytes, x509.Certificate],
+    sources: Sources,
+) -> dict[str, bytes]:
+    return {
+        "request.xml": request,
+        "answer.xml": answer,
+        "terminal-cert.pem": _pem(_terminal_certificate(content, request, der, sources)),
+        "gateway-cert.pem": _pem(_answer_signer(content, answer, signers, sources)),
+    }
+
+
+def _receipted_files(
+    content: LeafContent,
+    request: bytes,
+    answer: bytes,
+    der: bytes | None,
+    signers: Mapping[bytes, x509.Certificate],
+    sources: Sources,
+) -> dict[str, bytes]:
+    """The copies that are kept, and the receipt that our key has signed for them."""
+    name = content.exchange_id
+    if der is None:
+        raise ExportRefused(f"the TLS certificate of exchange {name} is not registered")
+    try:
+        note, copied = receipts.split(answer)
+        key_id = notes.signature_of(note.decode())[1][: notes.KEY_ID_BYTES]
+        signer = next((signers[each] for each in signers if each.startswith(key_id)), None)
+        if signer is None:
+            raise ExportRefused(f"the receipt of exchange {name} was not signed by the gateway")
+        notes.verify(note.decode(), signer)
+    except (ReceiptError, NoteError, UnicodeDecodeError) as error:
+        raise ExportRefused(f"the receipt of exchange {name} does not verify: {error}") from error
+    return {
+        "request.xml": request,
+        "answer.xml": copied,
+        "receipt.txt": note,
+        "channel-cert.pem": _pem(x509.load_der_x509_certificate(der)),
+        "gateway-cert.pem": _pem(signer),
     }
 
 

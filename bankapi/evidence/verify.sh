@@ -1,5 +1,6 @@
 #!/bin/sh
-# Verifies the exchanges in this folder with xmlsec1 and openssl alone; README.txt says what each step means.
+# Verifies the exchanges in this folder with xmlsec1 and openssl alone; README.txt says what each step means. One that
+# has a receipt.txt needs no xmlsec1.
 #
 #     sh verify.sh [CA.pem]
 #
@@ -172,15 +173,55 @@ note() { # checkpoint.txt has the form of one, and no byte beside it
 
 checkpoint_signed() {
     head -n 4 checkpoint.txt >"$work/text"
+    text_signed checkpoint-cert.pem
+}
+
+text_signed() { # certificate: its key has made the signature of the text that was looked at last
     printf '%s' "$signature" | base64 -d | tail -c +5 >"$work/signature"
     key_id=$(printf '%s' "$signature" | base64 -d | head -c 4 | od -An -tx1 | tr -d ' \n')
-    same "$key_id" "$(fingerprint checkpoint-cert.pem | cut -c 1-8)" || return 1
-    openssl x509 -in checkpoint-cert.pem -pubkey -noout >"$work/key.pem" 2>/dev/null || return 1
+    same "$key_id" "$(fingerprint "$1" | cut -c 1-8)" || return 1
+    openssl x509 -in "$1" -pubkey -noout >"$work/key.pem" 2>/dev/null || return 1
     # Not `openssl dgst -verify`: that passes over bytes that follow an RSA signature.
     openssl dgst -sha256 -binary "$work/text" >"$work/hash"
     openssl pkeyutl -verify -pubin -inkey "$work/key.pem" -pkeyopt digest:sha256 -in "$work/hash" \
         -sigfile "$work/signature" >/dev/null 2>&1
 }
+
+receipt() { # receipt.txt has the form of one, and no byte beside it
+    stage=first signed_line=
+    : >"$work/text"
+    while IFS= read -r line; do
+        case $stage in
+            first) [ "$line" = bankapi-receipt-v1 ] || return 1; stage=text ;;
+            text)
+                case $line in
+                    '') stage=signature; continue ;;
+                    'exchange '*) named_exchange=${line#* } ;;
+                    'tls-certificate '*) named_channel=${line#* } ;;
+                    'request '*) named_request=${line#* } ;;
+                    'answer '*) named_answer=${line#* } ;;
+                esac
+                ;;
+            signature) signed_line=$line; stage=end; continue ;;
+            end) return 1 ;;
+        esac
+        printf '%s\n' "$line" >>"$work/text"
+    done <receipt.txt
+    signature=${signed_line##* }
+    { cat "$work/text"; printf '\n%s\n' "$signed_line"; } >"$work/note"
+    same "$(digest "$work/note")" "$(digest receipt.txt)" && exact "$signature"
+}
+
+receipt_signed() {
+    text_signed gateway-cert.pem && cat "$work/text" >"$work/said"
+}
+
+receipt_names() { # this exchange, its sender, and the copies of the request and the answer
+    same "$named_exchange" "$exchange_id" && same "$named_channel" "$channel" &&
+        same "$named_request" "$(digest request.xml)" && same "$named_answer" "$(digest answer.xml)"
+}
+
+both() { cat receipt.txt answer.xml >"$work/both" && digest "$work/both"; }
 
 leaf() { # leaf.txt has its twelve lines
     lines=0
@@ -191,6 +232,7 @@ leaf() { # leaf.txt has its twelve lines
             2) exchange_id=$line ;;
             3) received_at=$line ;;
             4) answered_at=$line ;;
+            9) channel=$line ;;
             10) signer=$line ;;
             11) request_digest=$line ;;
             12) answer_digest=$line ;;
@@ -200,9 +242,25 @@ leaf() { # leaf.txt has its twelve lines
 }
 
 prove() {
-    exchange_id= received_at= answered_at= signer= request_digest= answer_digest= root= signature= signed_at=
+    exchange_id= received_at= answered_at= channel= signer= request_digest= answer_digest=
+    root= signature= signed_at=
     step "leaf.txt is the record of one exchange" leaf
     step "it names the bytes of request.xml" same "$request_digest" "$(digest request.xml)"
+    if [ -f receipt.txt ]; then prove_receipt; else prove_signatures; fi
+    step "checkpoint.txt is a checkpoint" note
+    step "the CA had issued checkpoint-cert.pem when it was signed" issued checkpoint-cert.pem "${signed_at#signed-at }"
+    step "the key of checkpoint-cert.pem has signed it" checkpoint_signed
+    step "proof.txt leads from leaf.txt to its root" included
+    if [ -f receipt.txt ]; then
+        echo "        no terminal signed anything; the gateway signed:"
+        while IFS= read -r line; do echo "          $line"; done <"$work/said"
+    else
+        echo "        the terminal signed: $request_body"
+        echo "        the gateway signed:  $signed_body"
+    fi
+}
+
+prove_signatures() {
     step "it names the bytes of answer.xml" same "$answer_digest" "$(digest answer.xml)"
     step "it names terminal-cert.pem as the signer of the request" same "$signer" "$(fingerprint terminal-cert.pem)"
     step "the CA had issued terminal-cert.pem when the request came" issued terminal-cert.pem "$received_at"
@@ -213,12 +271,19 @@ prove() {
     step "the key of gateway-cert.pem has signed the Body of answer.xml" signed answer.xml gateway-cert.pem
     step "answer.xml carries no other certificate" carried gateway-cert.pem
     step "the signed header of answer.xml names this exchange and these bytes of request.xml" answers_it
-    step "checkpoint.txt is a checkpoint" note
-    step "the CA had issued checkpoint-cert.pem when it was signed" issued checkpoint-cert.pem "${signed_at#signed-at }"
-    step "the key of checkpoint-cert.pem has signed it" checkpoint_signed
-    step "proof.txt leads from leaf.txt to its root" included
-    echo "        the terminal signed: $request_body"
-    echo "        the gateway signed:  $signed_body"
+}
+
+prove_receipt() {
+    named_exchange= named_channel= named_request= named_answer=
+    : >"$work/said"
+    step "it names the bytes of receipt.txt and answer.xml" same "$answer_digest" "$(both)"
+    step "it names no signer of the request" same "$signer" -
+    step "it names channel-cert.pem as the sender's TLS certificate" same "$channel" "$(fingerprint channel-cert.pem)"
+    step "the CA had issued channel-cert.pem when the request came" issued channel-cert.pem "$received_at"
+    step "the CA had issued gateway-cert.pem when the answer went" issued gateway-cert.pem "$answered_at"
+    step "receipt.txt is a receipt" receipt
+    step "the key of gateway-cert.pem has signed it" receipt_signed
+    step "it names this exchange, its sender, request.xml and answer.xml" receipt_names
 }
 
 step "every file is as it was exported" files_unchanged
