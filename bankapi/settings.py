@@ -83,6 +83,14 @@ class EvidenceSettings:
     """How often the head of a tree that has grown is signed."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportsSettings:
+    """Business days and their reports: section `[reports]`."""
+
+    close_after_min: float = 60.0
+    """How long after its dealer's midnight a business day is closed by the worker."""
+
+
 class IdNotation(StrEnum):
     """How an SMSC writes the ids it gives to messages."""
 
@@ -144,6 +152,7 @@ class Settings:
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     storage: StorageSettings = field(default_factory=StorageSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
+    reports: ReportsSettings = field(default_factory=ReportsSettings)
     sms: SMSSettings = field(default_factory=SMSSettings)
     sms_fallback: SMSCSettings = field(default_factory=SMSCSettings)
 
@@ -191,6 +200,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "gateway": GatewaySettings,
     "storage": StorageSettings,
     "evidence": EvidenceSettings,
+    "reports": ReportsSettings,
     "sms": SMSSettings,
     "sms_fallback": SMSCSettings,
 }

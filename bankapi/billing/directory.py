@@ -5,7 +5,7 @@ Admission asks `terminals` instead, which answers everything about one request i
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, func, select, update
@@ -30,6 +30,8 @@ class DealerEntry:
     cancel_rule: CancelRule
     cancel_minutes: int
     misses_max: int
+    closed_through_on: date | None
+    """The last closed business day."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from lxml import etree
 from bankapi.contract.types import NAMESPACE
 
 _WORD: Final = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_REPEATED: Final = frozenset({"ReceiptLine", "Violation", "Transaction"})
+_REPEATED: Final = frozenset({"ReceiptLine", "Violation", "Transaction", "DealerBalance", "Line", "Difference"})
 _BOOLEANS: Final = {"true": True, "false": False}
 
 

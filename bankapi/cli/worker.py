@@ -1,4 +1,4 @@
-"""`bankapi worker`: what runs beside the gateway: sealing the journal, signing its head, and sending SMS."""
+"""`bankapi worker`: what runs beside the gateway: sealing the journal, closing days, sending SMS."""
 
 import logging
 import os
@@ -17,12 +17,14 @@ from bankapi.cli.administration import require_fitting_database
 from bankapi.evidence import sealing
 from bankapi.gateway import journal, keys
 from bankapi.notices.dispatcher import Dispatcher
+from bankapi.reports import closing
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 
 LOG: Final = logging.getLogger("bankapi.worker")
 _REST_AFTER_FAILURE_S: Final = 5.0
 _LOOK_S: Final = 1.0
+_LOOK_FOR_DAYS_S: Final = 60.0
 _PATIENCE_S: Final = 20.0
 """How long a job may take to end; the process does not wait longer for one that hangs."""
 
@@ -57,7 +59,10 @@ class Job:
 @click.option("--once", is_flag=True, help="Do what is to be done now, and stop.")
 @click.pass_obj
 def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
-    """Seal exchanges, sign checkpoints and send SMS, until told to stop. Any number of workers may run at once."""
+    """Seal exchanges, sign checkpoints, close business days and send SMS, until told to stop.
+
+    Any number of workers may run at once.
+    """
     require_fitting_database(settings)
     journal.configure()
     stop = threading.Event()
@@ -78,7 +83,8 @@ def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
 
 def _jobs(settings: Settings, store: Store, stop: threading.Event) -> list[Job]:
     seal = _Sealing(settings, store)
-    jobs = [Job("sealing", seal, once=seal)]
+    close = _Closing(settings, store)
+    jobs = [Job("sealing", seal, once=seal), Job("closing days", close, once=close)]
     if settings.sms.host:
         dispatcher = Dispatcher(settings, store, stop=stop)
         jobs.append(Job("sending notices", dispatcher, once=dispatcher.drain, end=dispatcher.close))
@@ -95,6 +101,18 @@ def _run(jobs: list[Job], stop: threading.Event, parent: int | None) -> None:
     deadline = time.monotonic() + _PATIENCE_S
     for thread in threads:
         thread.join(max(0.0, deadline - time.monotonic()))
+
+
+class _Closing:
+    """Close the business days that have ended for long enough."""
+
+    def __init__(self, settings: Settings, store: Store) -> None:
+        self._after = timedelta(minutes=settings.reports.close_after_min)
+        self._store = store
+
+    def __call__(self) -> float:
+        closing.close_ended(self._store, clock.utc_now(), self._after)
+        return _LOOK_FOR_DAYS_S
 
 
 class _Sealing:

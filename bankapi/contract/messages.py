@@ -260,7 +260,7 @@ class GetFinancialReportResponse(Model):
 
     Result = mandatory(Result)
     ClosedThrough = optional(t.BusinessDay, "The last closed business day: nothing through it changes any more.")
-    Balance = optional(DealerBalance, "On every page. One for each scheme and currency.", most=BALANCES_MAX)
+    DealerBalance = optional(DealerBalance, "On every page. One for each scheme and currency.", most=BALANCES_MAX)
     Line = optional(FinancialLine, most=reporting.PAGE_ROWS_MAX)
     NextCursor = _NEXT_CURSOR
 

@@ -255,7 +255,7 @@ class BankApi(Service):
         return m.GetFinancialReportResponse(
             Result=_result(answer.result, call.language),
             ClosedThrough=answer.closed_through_on,
-            Balance=[_balance(each) for each in answer.balances],
+            DealerBalance=[_balance(each) for each in answer.balances],
             Line=[_line(each) for each in answer.lines],
             NextCursor=answer.next_cursor,
         )

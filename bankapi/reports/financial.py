@@ -26,6 +26,7 @@ from bankapi.billing.tables import (
 )
 from bankapi.billing.terminals import Scheme
 from bankapi.reports.tables import day_sheet_balances, day_sheet_lines, day_sheets
+from bankapi.reports.transactions import Selection
 from bankapi.storage.rows import stream
 
 _A_DAY: Final = timedelta(days=1)
@@ -127,6 +128,17 @@ def lines(connection: Connection, dealer_id: int, first_on: date, last_on: date)
         yield from _kept_lines(connection, dealer_id, first_on, min(last_on, open_from_on - _A_DAY))
     if open_from_on <= last_on:
         yield from worked_out_lines(connection, dealer_id, open_from_on, last_on)
+
+
+def lines_of(connection: Connection, selection: Selection) -> Iterator[Line]:
+    """The lines of a selection's dealer and period, selected or not."""
+    return lines(connection, selection.dealer_id, selection.first_on, selection.last_on)
+
+
+def is_selected(line: Line, selection: Selection) -> bool:
+    """Whether a line is of the selected terminal, scheme and currency."""
+    wanted = (selection.terminal, selection.scheme, selection.currency)
+    return all(each in (None, it) for each, it in zip(wanted, line.key[1:], strict=True))
 
 
 def balances(connection: Connection, dealer_id: int, dealer: str, first_on: date, last_on: date) -> list[Balance]:

@@ -12,7 +12,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import Connection, Row, Select, select, tuple_
+from sqlalchemy import Connection, Row, Select, func, select, tuple_
 
 from bankapi.billing.money import Money
 from bankapi.billing.payments import Disposition
@@ -109,6 +109,19 @@ def transactions(
         sources.append(map(_cancelled, stream(connection, _cancellations(selection, after, most))))
     found = heapq.merge(*sources, key=lambda transaction: transaction.position)
     return found if most is None else (each for each, _ in zip(found, range(most), strict=False))
+
+
+def event_counts(connection: Connection, selection: Selection) -> dict[Event, int]:
+    """How many of each event are selected."""
+    found: dict[Event, int] = {}
+    if selection.events - {Event.CANCELLED}:
+        decisions = _decisions(selection, None, None).order_by(None)
+        counted = decisions.with_only_columns(payments.c.disposition, func.count()).group_by(payments.c.disposition)
+        found |= {Event(event): count for event, count in connection.execute(counted)}
+    if Event.CANCELLED in selection.events:
+        cancelled = _cancellations(selection, None, None).order_by(None).with_only_columns(func.count())
+        found[Event.CANCELLED] = connection.execute(cancelled).scalar_one()
+    return found
 
 
 def _decisions(selection: Selection, after: Position | None, most: int | None) -> Select[Any]:
