@@ -168,10 +168,10 @@ def _kind(column: Column) -> str:
 def _width(column: Column, cells: Sequence[str]) -> int:
     """Characters that a column is given, its padding included."""
     longest = max(chain(map(width, cells), (_WIDTH_MIN.get(column.unit, 0),)))
-    if column.unit not in DIGITS:
-        longest = min(longest, _TEXT_WIDTH_MAX)
-    word = max(map(width, column.title.split()), default=0)
-    return max(longest, word * 6 // 5) + 2  # headings are bold
+    word = max(map(width, column.title.split()), default=0) * 4 // 3  # bold letters are wider than digits
+    if column.unit in DIGITS:
+        return max(longest, word) + 3
+    return max(min(longest, _TEXT_WIDTH_MAX), word) + 2
 
 
 def _escaped(text: str) -> str:

@@ -15,7 +15,7 @@ from bankapi.billing.money import Money
 from bankapi.reports.document import Cell, Chart, Column, Document, Row, Table
 from bankapi.reports.render.progress import Progress
 from bankapi.reports.render.sheets import Look, Sheet
-from bankapi.reports.render.wording import Wording
+from bankapi.reports.render.wording import Wording, isolated, reads_right_to_left
 
 SHEET_ROWS_MAX: Final = 1_048_576
 """Rows of a sheet, its heading included (ECMA-376, and every spreadsheet)."""
@@ -24,6 +24,11 @@ _NOT_IN_SHEET_NAMES: Final = re.compile(r"[\[\]:*?/\\\x00-\x1f]")
 _WIDTH_MAX: Final = 40
 _HEADING: Final = {"bold": True, "bg_color": "#E6EBF1", "bottom": 1, "text_wrap": True, "valign": "bottom"}
 _TOTAL: Final = {"bold": True, "top": 1}
+_A4: Final = 9
+_FILTER_BUTTON: Final = " " * 3
+"""The width that it takes from a heading."""
+_FROM_RIGHT: Final = {"align": "right"}
+"""In Arabic, where spreadsheets would put texts that begin with digits or Latin letters at the left."""
 _BAR_HEIGHT: Final = 22
 """Pixels."""
 
@@ -46,10 +51,12 @@ class _Book:
         self._wording = Wording(document)
         self._texts = self._wording.texts
         self._names: set[str] = set()
-        self._plain = Look(workbook)
-        self._total = Look(workbook, **_TOTAL)
-        self._heading = Look(workbook, **_HEADING)
-        self._title = Look(workbook, bold=True, font_size=16)
+        of_side = _FROM_RIGHT if self._wording.is_right_to_left else {}
+        self._plain = Look(workbook, **of_side)
+        self._total = Look(workbook, **_TOTAL, **of_side)
+        self._heading = Look(workbook, **_HEADING, **of_side)
+        self._title = Look(workbook, bold=True, font_size=16, **of_side)
+        self._words = Look(workbook, **of_side, reading_order=2)
         workbook.set_properties({"title": document.title})
 
     def facts(self) -> None:
@@ -57,8 +64,11 @@ class _Book:
         sheet = self._sheet(self._texts.gettext("Summary"))
         sheet.row([self._document.title], self._title)
         sheet.skip(1)
-        for fact in self._document.facts:
-            sheet.row(fact, self._plain)
+        for label, value in self._document.facts:
+            if self._wording.is_right_to_left and reads_right_to_left(value) is not False:
+                sheet.row([label, isolated(value)], self._words)
+            else:
+                sheet.row([label, value], self._plain)
         sheet.widen(0, [label for label, _ in self._document.facts], _WIDTH_MAX)
         sheet.widen(1, [value for _, value in self._document.facts], 2 * _WIDTH_MAX)
 
@@ -105,14 +115,10 @@ class _Book:
         titles = [title for column in table.columns for title in _titles(column)]
         sheet.row(titles, self._heading)
         for place, title in enumerate(titles):
-            sheet.widen(place, title.split(), _WIDTH_MAX)
+            sheet.widen(place, [f"{title}{_FILTER_BUTTON}"], _WIDTH_MAX)
         worksheet = sheet.worksheet
         worksheet.freeze_panes(1, 0)
         worksheet.repeat_rows(0)
-        worksheet.set_landscape()
-        worksheet.fit_to_pages(1, 0)
-        worksheet.set_paper(9)
-        worksheet.set_footer("&L&A&R&P / &N")
         return sheet
 
     def _finish(self, sheet: Sheet, table: Table) -> None:
@@ -158,6 +164,10 @@ class _Book:
         worksheet = self._workbook.add_worksheet(name)
         if self._wording.is_right_to_left:
             worksheet.right_to_left()
+        worksheet.set_landscape()
+        worksheet.set_paper(_A4)
+        worksheet.fit_to_pages(1, 0)
+        worksheet.set_footer("&L&A&R&P / &N")
         return Sheet(worksheet, self._document.zone)
 
     def _name(self, title: str) -> str:

@@ -4,6 +4,7 @@ Lengths are millimetres. A place on a line is told by its distance from the star
 one in Arabic. So whoever lays out a page does it once for both directions.
 """
 
+import logging
 from enum import Enum
 from typing import Final
 
@@ -39,6 +40,8 @@ class Paper:
     """The pages of one PDF and a cursor on the last of them."""
 
     def __init__(self, texts: Texts, title: str, *, is_right_to_left: bool) -> None:
+        # At INFO it names every glyph of a report, dozens of lines for each font.
+        logging.getLogger("fontTools.subset").setLevel(logging.WARNING)
         self.pdf = FPDF(unit="mm", format="A4")
         self.setter = Typesetter(self.pdf, is_right_to_left)
         self.y = 0.0
