@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HOME_  := $(or $(BANKAPI_HOME),var)
 
-.PHONY: run test lint interop bench clean
+.PHONY: run test lint interop storage bench clean
 .DEFAULT_GOAL := run
 
 $(READY): setup.cfg pyproject.toml
@@ -36,6 +36,10 @@ lint: $(READY)
 # Peers from other code bases: clients built from the WSDL, an SMPP server; says what this machine cannot run.
 interop: $(READY)
 	$(BIN)/python -m pytest -q -ra tests/interop tests/notices -m "slow or not slow"
+
+# Upgrades under the previous version, backups under load, a PostgreSQL that crashes, SERIALIZABLE, roles.
+storage: $(READY)
+	$(BIN)/python -m pytest -q -ra tests/storage -m "slow or not slow"
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench

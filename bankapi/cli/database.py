@@ -10,7 +10,7 @@ import click
 from bankapi import clock
 from bankapi.cli import backups
 from bankapi.cli.administration import opened_as_it_is, require_installation
-from bankapi.cli.backups import BackupRefused, Manifest
+from bankapi.cli.manifests import BackupRefused, Manifest
 from bankapi.cli.output import REFUSED, CommandFailed, json_option, refused, show
 from bankapi.settings import Settings
 from bankapi.storage import copies, schema

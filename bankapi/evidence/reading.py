@@ -14,7 +14,8 @@ from typing import Any, Final
 from sqlalchemy import Column, ColumnElement, Connection, type_coerce
 from sqlalchemy.types import NullType
 
-from bankapi.storage.engine import Store, driver
+from bankapi.storage.engine import Store
+from bankapi.storage.group_commit import driver
 
 UNREADABLE_INSTANT: Final = datetime(1, 1, 1, tzinfo=UTC)
 UNREADABLE_DAY: Final = date(1, 1, 1)

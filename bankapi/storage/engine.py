@@ -1,27 +1,24 @@
 """The store: one database, and the one way to write to it.
 
-SQLite has one writer at a time. Left alone, writers poll for the lock and starve each other for seconds; here they
-queue, and those that wait are committed together: a group shares one transaction of the database, in which each
-request keeps a savepoint of its own and succeeds or fails alone.
+SQLite has one writer at a time, and its writers are committed in groups (`group_commit`). PostgreSQL needs no queue.
+There a transaction that lost a race (SQLSTATE 40001, 40P01), or its connection before the commit was asked for, is run
+again after a short random wait. A commit whose end nobody knows is never repeated here: its caller is told to send the
+same reference again.
 
-PostgreSQL needs neither. There a transaction that lost a race (SQLSTATE 40001, 40P01), or its connection before the
-commit was asked for, is run again after a short random wait. A commit whose end nobody knows is never repeated here:
-its caller is told to send the same reference again. With `isolation = serializable` the same code runs on engines that
-are distributed: a request asks for INSERT ... ON CONFLICT DO NOTHING, RETURNING, row locks (SELECT ... FOR UPDATE,
-NO KEY UPDATE, SHARE) and triggers, and for nothing that is not part of its transaction: no advisory locks, no LISTEN,
-no temporary tables, no session state but the time limits below.
+With `isolation = serializable` the same code runs on distributed engines that speak PostgreSQL's language. A request
+asks for INSERT ... ON CONFLICT DO NOTHING, RETURNING, row locks (SELECT ... FOR UPDATE, NO KEY UPDATE, SHARE) and
+triggers in PL/pgSQL, and for nothing that is not part of its transaction: no advisory locks, no LISTEN, no temporary
+tables, no session state but the time limits below. Row numbers must come from sequences: the sealer looks back a
+bounded number of them. Advisory locks and pg_export_snapshot are used by upgrades and backups only.
 """
 
-import fcntl
-import os
 import random
 import sqlite3
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
@@ -29,9 +26,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bankapi.settings import Isolation, StorageSettings
+from bankapi.storage.group_commit import WRITE, GroupCommit, Work, driver
 
 T = TypeVar("T")
-Work = Callable[[Connection], T]
 
 STORAGE_ERRORS: Final = (DBAPIError, PoolTimeoutError, sqlite3.Error)
 """What the database says when it cannot: locked, full, gone, read-only, or all connections in use. SQLite's own come
@@ -42,12 +39,9 @@ AGAIN_FOR_S: Final = 4.0
 """A transaction is not begun again later than so many seconds after its first try: its caller has little patience."""
 _WAIT_FIRST_S: Final = 0.004
 _WAIT_MAX_S: Final = 0.25
-GROUP_MAX: Final = 32
-"""Requests committed together at most, so that the last one does not keep the first waiting for long."""
 _RACE_LOST: Final = frozenset({"40001", "40P01"})
 """serialization_failure and deadlock_detected (PostgreSQL, appendix A): run the transaction again."""
 
-_WRITE: Final = "bankapi_write"
 _PRAGMAS: Final = (
     "journal_mode=WAL",
     "synchronous=FULL",
@@ -76,7 +70,7 @@ class Store:
         """How often a transaction was run again since this store was opened."""
         self._counting = threading.Lock()
         is_sqlite = self.engine.dialect.name == "sqlite"
-        self._group = _GroupCommit(self.engine) if is_sqlite else None
+        self._group = GroupCommit(self.engine) if is_sqlite else None
         # A transaction of SQLite reads one snapshot by itself.
         self._reading = self.engine if is_sqlite else self.engine.execution_options(**_SNAPSHOT)
 
@@ -150,121 +144,6 @@ class Store:
         self.engine.dispose()
 
 
-class _Job(Generic[T]):
-    """One request's work on its way through a group commit."""
-
-    def __init__(self, work: Work[T]) -> None:
-        self.work = work
-        self.is_done = False
-        self.error: BaseException | None = None
-        self.value: T
-
-    def run(self, connection: Connection) -> None:
-        self.value = self.work(connection)
-
-    def result(self) -> T:
-        if self.error is not None:
-            raise self.error
-        return self.value
-
-
-class _GroupCommit:
-    """First come, first served among the writers of one SQLite file, over threads and processes.
-
-    Whoever gets the turn of this process takes along everybody who waits for it. Between processes the kernel hands
-    a file lock over in order.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine.execution_options(**{_WRITE: True})
-        self._connection: Connection | None = None
-        self._waiting: deque[_Job[Any]] = deque()
-        self._turn = threading.Lock()
-        database = engine.url.database
-        self._file = None if database in (None, "", ":memory:") else os.open(f"{database}.lock", os.O_CREAT | os.O_RDWR)
-
-    def write(self, work: Work[T]) -> T:
-        job = _Job(work)
-        self._waiting.append(job)
-        with self._turn:
-            while not job.is_done:
-                self._commit_group()
-        return job.result()
-
-    def change_schema(self, work: Work[T]) -> T:
-        """Alone, with foreign keys looked at in the end; see Store."""
-        with self._turn, self._held(), self._engine.connect() as connection:
-            database = driver(connection)
-            database.execute("PRAGMA foreign_keys=OFF")  # does nothing inside a transaction
-            try:
-                database.execute("BEGIN IMMEDIATE")
-                value = work(connection)
-                if broken := database.execute("PRAGMA foreign_key_check").fetchone():
-                    raise sqlite3.IntegrityError(f"a row of {broken[0]} refers to nothing in {broken[2]}")
-                database.execute("COMMIT")
-            finally:
-                connection.invalidate()  # whatever became of it: the next one begins with its usual settings
-        return value
-
-    def close(self) -> None:
-        with self._turn:
-            self._disconnect()
-            if self._file is not None:
-                os.close(self._file)
-                self._file = None
-
-    def _commit_group(self) -> None:
-        with self._held():
-            group = [self._waiting.popleft() for _ in range(min(len(self._waiting), GROUP_MAX))]
-            try:
-                self._run_and_commit(group)
-            except BaseException as error:
-                # The transaction is lost: those that had succeeded in it have not, and are told so.
-                self._disconnect()
-                for job in group:
-                    job.error = job.error or error
-            for job in group:
-                job.is_done = True
-
-    @contextmanager
-    def _held(self) -> Iterator[None]:
-        """The turn of this process among those that write to the file."""
-        if self._file is None:
-            yield
-            return
-        fcntl.flock(self._file, fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            fcntl.flock(self._file, fcntl.LOCK_UN)
-
-    def _run_and_commit(self, group: list[_Job[Any]]) -> None:
-        """One connection serves all groups; its transactions are begun and ended here, not by SQLAlchemy."""
-        if self._connection is None:
-            self._connection = self._engine.connect()
-        database = driver(self._connection)
-        database.execute("BEGIN IMMEDIATE")
-        for job in group:
-            database.execute("SAVEPOINT request")
-            try:
-                job.run(self._connection)
-            except Exception as error:
-                job.error = error
-                database.execute("ROLLBACK TO request")
-            database.execute("RELEASE request")
-        database.execute("COMMIT")
-
-    def _disconnect(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
-
-
-def driver(connection: Connection) -> Any:
-    """The DBAPI connection, for what SQLAlchemy need not know of."""
-    return connection.connection.driver_connection
-
-
 def sqlstate(error: DBAPIError) -> str | None:
     """What PostgreSQL calls the error (manual, appendix A); None when it comes from elsewhere."""
     return getattr(error.orig, "sqlstate", None)
@@ -283,7 +162,7 @@ def _engine(url: str, terms: StorageSettings, is_patient: bool) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
-        if not connection.get_execution_options().get(_WRITE, False):
+        if not connection.get_execution_options().get(WRITE, False):
             driver(connection).execute("BEGIN")
 
     return engine

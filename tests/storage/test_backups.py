@@ -13,7 +13,7 @@ from bankapi import clock, settings
 from bankapi.billing import ledger
 from bankapi.billing.tables import payments
 from bankapi.cli import backups
-from bankapi.cli.backups import BackupRefused
+from bankapi.cli.manifests import BackupRefused
 from bankapi.evidence import exchanges, sealing, tree
 from bankapi.evidence.exchanges import Exchange
 from bankapi.operations.call import Call

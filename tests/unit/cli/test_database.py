@@ -13,7 +13,7 @@ import pytest
 
 from bankapi import settings as all_settings
 from bankapi.cli import backups
-from bankapi.cli.backups import BackupRefused
+from bankapi.cli.manifests import BackupRefused
 from bankapi.gateway import keys
 from bankapi.settings import Settings
 from bankapi.storage import schema
