@@ -127,4 +127,5 @@ def _text(place: str, text: str, look: Look) -> str:
     shown = _FORBIDDEN.sub("\ufffd", text[:TEXT_MAX]).translate(_XML)
     if "_x" in shown:
         shown = _ESCAPE.sub("_x005F_", shown)  # otherwise read as an escaped character (ECMA-376, part 1, 22.9.2.19)
-    return f'<c r="{place}" s="{look.text}" t="inlineStr"><is><t xml:space="preserve">{shown}</t></is></c>'
+    opened = "<t>" if shown == shown.strip() else '<t xml:space="preserve">'
+    return f'<c r="{place}" s="{look.text}" t="inlineStr"><is>{opened}{shown}</t></is></c>'
