@@ -5,7 +5,7 @@ not written.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -165,22 +165,30 @@ def post(
 
     AssertionError when the entries do not sum to zero per currency: that would be our own mistake.
     """
+    facts = {"occurred_at": occurred_at, "business_on": business_on, "payment_id": payment_id}
+    _, moved = _post(connection, entries, {"kind": kind, "reverses_id": reverses_id, **facts})
+    return moved
+
+
+def post_correction(
+    connection: Connection, entries: Sequence[Entry], *, occurred_at: datetime, business_on: date
+) -> int:
+    """Write a CORRECTION as `post` does; returns the number of the billing transaction, for what tells its reason."""
+    facts = {"occurred_at": occurred_at, "business_on": business_on, "payment_id": None, "reverses_id": None}
+    transaction_id, _ = _post(connection, entries, {"kind": TransactionKind.CORRECTION, **facts})
+    return transaction_id
+
+
+def _post(
+    connection: Connection, entries: Sequence[Entry], transaction: Mapping[str, object]
+) -> tuple[int, dict[int, int]]:
+    """The number of the transaction, and the balances it left."""
     sums: Counter[str] = Counter()
     for entry in entries:
         sums[entry.amount.currency] += entry.amount.minor
     assert entries, "a billing transaction without postings"
     assert not any(sums.values()), "unbalanced billing transaction"
-    transaction_id = insert(
-        connection,
-        _INSERT_TRANSACTION,
-        {
-            "kind": kind,
-            "occurred_at": occurred_at,
-            "business_on": business_on,
-            "payment_id": payment_id,
-            "reverses_id": reverses_id,
-        },
-    )
+    transaction_id = insert(connection, _INSERT_TRANSACTION, transaction)
     moved = {entry.account.id: _move_balance(connection, entry) for entry in entries if entry.account.kind in _KEPT}
     connection.execute(
         _INSERT_POSTINGS,
@@ -195,7 +203,7 @@ def post(
             for entry in entries
         ],
     )
-    return moved
+    return transaction_id, moved
 
 
 def reverse(connection: Connection, payment_id: str, *, occurred_at: datetime, business_on: date) -> dict[int, int]:
