@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, text
+from sqlalchemy import Connection, Select, event, text
 from ulid import ULID
 
 from bankapi.billing.tables import cancellations, payments
@@ -75,10 +75,19 @@ def _register() -> Iterator[registers.RegisterRow]:
                 yield usual
 
 
-def _plan(connection: Any, query: Select[Any]) -> str:
-    sql = str(query.compile(connection, compile_kwargs={"literal_binds": True}))
-    explain = "EXPLAIN QUERY PLAN " if connection.dialect.name == "sqlite" else "EXPLAIN "
-    return "\n".join(str(each) for each in connection.execute(text(explain + sql.replace(":", "\\:"))))
+def _plan(connection: Connection, query: Select[Any]) -> str:
+    """How the database goes about the query, with its real parameters."""
+    explain = "EXPLAIN QUERY PLAN" if connection.dialect.name == "sqlite" else "EXPLAIN"
+
+    def explained(_: Any, __: Any, statement: str, parameters: Any, *___: Any) -> tuple[str, Any]:
+        return f"{explain} {statement}", parameters
+
+    event.listen(connection, "before_cursor_execute", explained, retval=True)
+    try:
+        cursor: Any = connection.execute(query).cursor
+        return "\n".join(str(each[-1]) for each in cursor.fetchall())
+    finally:
+        event.remove(connection, "before_cursor_execute", explained)
 
 
 @pytest.mark.slow
