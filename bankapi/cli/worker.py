@@ -1,4 +1,4 @@
-"""`bankapi worker`: what runs beside the gateway: sealing the journal, closing days, sending SMS."""
+"""`bankapi worker`: what runs beside the gateway: sealing the journal, closing days, comparing registers, sending SMS."""
 
 import logging
 import os
@@ -13,17 +13,19 @@ from typing import Final
 import click
 
 from bankapi import clock
+from bankapi.cli import reconciliations
 from bankapi.cli.administration import require_fitting_database
 from bankapi.evidence import sealing
 from bankapi.gateway import journal, keys
 from bankapi.notices.dispatcher import Dispatcher
-from bankapi.reports import closing
+from bankapi.reports import closing, reconciliation
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 
 LOG: Final = logging.getLogger("bankapi.worker")
 _REST_AFTER_FAILURE_S: Final = 5.0
 _LOOK_S: Final = 1.0
+_RECONCILE_S: Final = 2.0
 _LOOK_FOR_DAYS_S: Final = 60.0
 _PATIENCE_S: Final = 20.0
 """How long a job may take to end; the process does not wait longer for one that hangs."""
@@ -59,7 +61,7 @@ class Job:
 @click.option("--once", is_flag=True, help="Do what is to be done now, and stop.")
 @click.pass_obj
 def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
-    """Seal exchanges, sign checkpoints, close business days and send SMS, until told to stop.
+    """Seal exchanges, sign checkpoints, close days, compare registers and send SMS, until told to stop.
 
     Any number of workers may run at once.
     """
@@ -84,7 +86,12 @@ def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
 def _jobs(settings: Settings, store: Store, stop: threading.Event) -> list[Job]:
     seal = _Sealing(settings, store)
     close = _Closing(settings, store)
-    jobs = [Job("sealing", seal, once=seal), Job("closing days", close, once=close)]
+    compare = _Reconciling(settings)
+    jobs = [
+        Job("sealing", seal, once=seal),
+        Job("closing days", close, once=close),
+        Job("reconciling registers", compare, once=compare, end=compare.close),
+    ]
     if settings.sms.host:
         dispatcher = Dispatcher(settings, store, stop=stop)
         jobs.append(Job("sending notices", dispatcher, once=dispatcher.drain, end=dispatcher.close))
@@ -134,3 +141,19 @@ class _Sealing:
             sealing.sign_checkpoint(self._store, self._settings.evidence.origin, identity, now)
             self._signed_at = now
         return max(0.0, self._settings.evidence.seal_s - (time.monotonic() - begun))
+
+
+class _Reconciling:
+    """Compare registers that were too large for the request they came with, and sign what all of them came to."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = Store(settings.database_url, settings.storage, is_patient=True)
+
+    def __call__(self) -> float:
+        reconciliation.reconcile_pending(self._store, clock.utc_now())
+        reconciliations.sign(self._settings, self._store)
+        return _RECONCILE_S
+
+    def close(self) -> None:
+        self._store.close()
