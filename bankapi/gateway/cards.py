@@ -22,7 +22,7 @@ _ISSUERS: Final = re.compile(
     r"|(?:50|5[6-8]|6\d)\d{11,17}"  # Maestro
     r"|9792\d{12}"  # Troy
 )
-CANDIDATES_MAX: Final = 10_000
+_CANDIDATES_MAX: Final = 10_000
 """More numbers than that are in no message of ours: it is refused rather than searched for a second."""
 _LUHN_OF_DOUBLED: Final = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
@@ -32,8 +32,14 @@ LAST_DIGITS: Final = 4
 
 def are_in(texts: Iterable[str]) -> bool:
     """Is there a card number in any of the texts, or more numbers than can be looked at?"""
-    candidates = (run[0][start:end] for text in texts for run in _runs(text) for start, end in _spans(run[0]))
-    return any(count >= CANDIDATES_MAX or is_card_number(_digits(each)) for count, each in enumerate(candidates))
+    return any(
+        count >= _CANDIDATES_MAX or is_card_number(_digits(each)) for count, each in enumerate(_candidates(texts))
+    )
+
+
+def are_too_many(texts: Iterable[str]) -> bool:
+    """Are there more numbers in the texts than can be looked at?"""
+    return any(count >= _CANDIDATES_MAX for count, _ in enumerate(_candidates(texts)))
 
 
 def masked(text: str) -> str:
@@ -52,6 +58,11 @@ def is_card_number(digits: str) -> bool:
         return False
     reverse = [int(digit) for digit in reversed(digits)]
     return (sum(reverse[::2]) + sum(_LUHN_OF_DOUBLED[digit] for digit in reverse[1::2])) % 10 == 0
+
+
+def _candidates(texts: Iterable[str]) -> Iterator[str]:
+    """Runs of 13 to 19 digits, the digits of one number in groups perhaps."""
+    return (run[0][start:end] for text in texts for run in _runs(text) for start, end in _spans(run[0]))
 
 
 def _runs(text: str) -> Iterator[re.Match[str]]:

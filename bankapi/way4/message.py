@@ -57,6 +57,13 @@ def parse(received: ReceivedMessage) -> ParsedMessage:
     return ParsedMessage(root, _PROOF)
 
 
+def of_record(doc: etree._Element) -> ParsedMessage:
+    """A Doc of an end-of-day file as a message of its own; it is taken out of the file."""
+    root = etree.Element(ROOT, direction="Rq")
+    etree.SubElement(root, "MsgData").append(doc)
+    return ParsedMessage(root, _PROOF)
+
+
 class Conformity:
     """The compiled schema; one per process."""
 

@@ -80,14 +80,17 @@ class UfxRequest:
         return self.payer.value if self.payer is not None and self.payer.kind is PayerKind.MSISDN else None
 
 
-def read(message: ConformingMessage, configuration: Configuration) -> UfxRequest:
-    """Refuses in this order: an unknown code, no terminal, then what the operation needs as it is listed here."""
+def read(message: ConformingMessage, configuration: Configuration, *, is_record: bool = False) -> UfxRequest:
+    """Refuses in this order: an unknown code, no terminal, then what the operation needs as it is listed here.
+
+    `is_record`: of an end-of-day file, which need not say again whom a payment was for.
+    """
     operation = _operation(message, configuration)
     found = _Values(message, configuration)
     contract_number = found.needed(Field.TERMINAL, _TERMINAL.fullmatch)
     values: dict[str, Any] = {}
     if operation is not Operation.STATUS:
-        values["payer"] = found.payer(is_needed=operation is not Operation.CANCEL)
+        values["payer"] = found.payer(is_needed=operation is not Operation.CANCEL and not is_record)
     if operation in (Operation.VALIDATE, Operation.REGISTER, Operation.CANCEL):
         values["amount"] = found.amount()
     if operation in (Operation.REGISTER, Operation.CANCEL, Operation.STATUS):

@@ -16,6 +16,12 @@ from typing import Final
 _DAY: Final = "local_on"
 _PARTS: Final = {"terminal": "terminal", _DAY: "local_at", "rrn": "rrn", "srn": "srn"}
 """What a template may name → the field of the message it is made of."""
+_FORMS: Final = {
+    "terminal": r"[A-Za-z0-9._:/-]+?",
+    _DAY: r"[0-9]{4}-[0-9]{2}-[0-9]{2}",
+    "rrn": r"[0-9A-Za-z]{12}",
+    "srn": r"[A-Za-z0-9._:/-]+",
+}
 _BETWEEN: Final = re.compile(r"[A-Za-z0-9._:/-]*")
 
 
@@ -42,6 +48,8 @@ class Template:
             raise TemplateError(f"may name {', '.join(f'{{{part}}}' for part in _PARTS)} and nothing else")
         if not all(_BETWEEN.fullmatch(between) for between, _, _, _ in pieces):
             raise TemplateError("may have letters, digits and . _ : / - between its parts")
+        if len(set(parts)) < len(parts):
+            raise TemplateError("names a part twice")
         if not {"rrn", "srn"} & set(parts):
             raise TemplateError("must name {rrn} or {srn}, or all payments would be one")
         return cls(text, parts)
@@ -50,6 +58,16 @@ class Template:
     def fields(self) -> tuple[str, ...]:
         """The fields of a message it needs."""
         return tuple(_PARTS[part] for part in self.parts)
+
+    def parts_of(self, reference: str) -> dict[str, str] | None:
+        """What a reference was made of; None when it was not made by this template."""
+        pieces = string.Formatter().parse(self.text)
+        pattern = "".join(
+            re.escape(between) + (f"(?P<{name}>{_FORMS[name]})" if name is not None else "")
+            for between, name, _, _ in pieces
+        )
+        found = re.fullmatch(pattern, reference)
+        return None if found is None else found.groupdict()
 
     def compose(self, parts: Mapping[str, str], local_on: date | None) -> str:
         return self.text.format_map({**parts, _DAY: local_on})

@@ -36,6 +36,9 @@ PLACES: dict[str, Callable[[str], str]] = {
     "the text behind an element": lambda card: payment(f"<Note><x/>{card}</Note>"),
     "another namespace": lambda card: payment(f'<x:Note xmlns:x="urn:x">{card}</x:Note>'),
     "a track": lambda card: payment(f"<SecurityData><SecParm>{_value(card)}</SecParm></SecurityData>"),
+    "a place behind security data": lambda card: payment(
+        f"<SecurityData><SecParm>{_value(card)}</SecParm></SecurityData><Note>{card}</Note>"
+    ),
     "the requestor": lambda card: payment(f"<Requestor><ContractNumber> {card} </ContractNumber></Requestor>"),
     "an echo of an answer": lambda card: payment(f"<Status><RespText>{card}</RespText></Status>"),
 }
