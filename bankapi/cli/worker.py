@@ -1,4 +1,4 @@
-"""`bankapi worker`: what runs beside the gateway: sealing the journal, closing days, comparing registers, sending SMS."""
+"""`bankapi worker`: what runs beside the gateway: sealing, closing days, comparing registers, sending SMS."""
 
 import logging
 import os
