@@ -56,8 +56,9 @@ _SNAPSHOT: Final = {"isolation_level": "REPEATABLE READ", "postgresql_readonly":
 _SCHEMA_LOCK: Final = 0x62616E6B617069
 """The key of PostgreSQL's advisory lock around changes of the schema: "bankapi"."""
 _TURN_POLL_S: Final = 0.2
-_TABLE_WAIT: Final = "SET LOCAL lock_timeout = '2s'"
-"""Who waits for a table keeps everybody waiting who comes after him: rather give up, and try again."""
+_TABLE_WAIT: Final = "SET LOCAL lock_timeout = '500ms'"
+"""Who waits for a table keeps everybody waiting who comes after him: rather give up, and try again. It is less than
+the second after which PostgreSQL looks for deadlocks, of which a payment might be the victim."""
 
 
 class Store:
@@ -101,15 +102,15 @@ class Store:
             time.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311  no secret
         raise AssertionError("unreachable")
 
-    def change_schema(self, work: Work[T]) -> T:
-        """Run `work`, which may drop and create tables, in one transaction.
+    def change_schema(self, work: Work[T], *, makes_anew: bool = False) -> T:
+        """Run `work`, which may create and change tables, in one transaction.
 
-        SQLite's foreign keys are looked at once, at the end: a table that is made anew is missing for a moment. In
-        PostgreSQL, waiting for a table that is in use ends after two seconds with an error of SQLSTATE 55P03, so that
-        nobody queues behind us; it is safe to call again.
+        With `makes_anew` SQLite looks at its foreign keys once, at the end, over all rows: a table that is made anew is
+        missing for a moment. In PostgreSQL, waiting for a table that is in use ends after half a second with an error
+        of SQLSTATE 55P03, so that nobody queues behind us for long; it is safe to call again.
         """
         if self._group is not None:
-            return self._group.change_schema(work)
+            return self._group.change_schema(work, makes_anew)
         with self.engine.begin() as connection:
             connection.exec_driver_sql(_TABLE_WAIT)
             return work(connection)

@@ -65,15 +65,16 @@ class GroupCommit:
                 self._commit_group()
         return job.result()
 
-    def change_schema(self, work: Work[T]) -> T:
-        """Alone, with foreign keys looked at in the end; see Store."""
+    def change_schema(self, work: Work[T], makes_anew: bool) -> T:
+        """Run `work` alone; see Store."""
         with self._turn, self._held(), self._engine.connect() as connection:
             database = driver(connection)
-            database.execute("PRAGMA foreign_keys=OFF")  # does nothing inside a transaction
+            if makes_anew:
+                database.execute("PRAGMA foreign_keys=OFF")  # does nothing inside a transaction
             try:
                 database.execute("BEGIN IMMEDIATE")
                 value = work(connection)
-                if broken := database.execute("PRAGMA foreign_key_check").fetchone():
+                if makes_anew and (broken := database.execute("PRAGMA foreign_key_check").fetchone()):
                     raise sqlite3.IntegrityError(f"a row of {broken[0]} refers to nothing in {broken[2]}")
                 database.execute("COMMIT")
             finally:

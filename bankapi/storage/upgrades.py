@@ -17,9 +17,10 @@ from bankapi.storage.engine import Store, sqlstate
 
 CONTRACT: Final = "contract"
 _TABLE_WAIT_MAX_S: Final = 120.0
-"""How long a table may be in use before the upgrade gives up; every try lasts two seconds, with a rest between."""
+"""How long a table may be in use before the upgrade gives up; every try waits half a second, with a rest between."""
 _REST_S: Final = 0.5
-_LOCK_NOT_AVAILABLE: Final = "55P03"
+_IN_USE: Final = frozenset({"55P03", "40P01"})
+"""lock_not_available and deadlock_detected (PostgreSQL, appendix A)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,12 @@ class Revision:
         if hasattr(self._module, "online"):
             self._module.online(store)
 
+    def change(self, store: Store) -> bool:
+        """Do it and note it, in one transaction; False when somebody else has done it since."""
+        return store.change_schema(self.run, makes_anew=self.stage == CONTRACT)
+
     def run(self, connection: Connection) -> bool:
-        """Do it and note it; False when somebody else has done it since."""
+        """As `change`, inside a transaction."""
         if schema.revision(connection) != self.follows:
             return False
         with Operations.context(MigrationContext.configure(connection)):
@@ -93,9 +98,9 @@ def _change(store: Store, revision: Revision) -> bool:
     give_up_at = time.monotonic() + _TABLE_WAIT_MAX_S
     while True:
         try:
-            return store.change_schema(revision.run)
+            return revision.change(store)
         except OperationalError as error:
-            if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+            if sqlstate(error) not in _IN_USE:
                 raise
             if time.monotonic() > give_up_at:
                 raise schema.SchemaError(f"revision {revision.name}: a table is in use all the time") from error

@@ -45,7 +45,7 @@ def test_a_change_of_the_schema_leaves_the_usual_rules_behind(file: Path) -> Non
     assert store.write(lambda connection: connection.exec_driver_sql("PRAGMA foreign_keys").scalar_one()) == 1
     orphan = text("INSERT INTO b VALUES (7)")
     with pytest.raises(sqlite3.IntegrityError, match="a row of b refers to nothing in a"):
-        store.change_schema(lambda connection: connection.execute(orphan))
+        store.change_schema(lambda connection: connection.execute(orphan), makes_anew=True)
     with store.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM b")).scalar_one() == 0
     store.close()

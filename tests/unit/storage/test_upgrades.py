@@ -1,6 +1,7 @@
 """A database of the first release is upgraded with its data, however many do it and whatever stops them."""
 
 import threading
+import time
 from collections.abc import Iterator
 from datetime import date
 from typing import Any
@@ -17,6 +18,7 @@ from bankapi.storage import schema, upgrades
 from bankapi.storage.engine import Store
 from bankapi.storage.upgrades import Revision
 from bankapi.wsse.profile import PROFILE_V1
+from tests.postgres import Postgres
 from tests.storage import first_release
 from tests.storage.portraits import portrait
 
@@ -97,7 +99,7 @@ def test_the_previous_version_goes_on_writing_and_is_filled_in_for(old: Store) -
             break
         write(f"BEFORE-{number}")
         step.prepare(old)
-        assert old.change_schema(step.run)
+        assert step.change(old)
         write(f"AFTER-{number}")
 
     def cancel(connection: Connection) -> None:
@@ -170,10 +172,10 @@ def test_a_revision_that_fails_has_changed_nothing(old: Store) -> None:
         with old.read() as connection:
             before = portrait(connection), schema.revision(connection)
         with pytest.raises(Stopped):
-            old.change_schema(lambda connection, step=step: _run_and_stop(connection, step, Stopped()))
+            old.change_schema(lambda found, step=step: _run_and_stop(found, step, Stopped()), makes_anew=True)
         with old.read() as connection:
             assert (portrait(connection), schema.revision(connection)) == before
-        assert old.change_schema(step.run)
+        assert step.change(old)
     assert audited(old).findings == ()
 
 
@@ -186,10 +188,38 @@ def test_an_upgrade_that_was_stopped_goes_on(old: Store) -> None:
     way = upgrades.pending(old)
     at = [step.stage for step in way].index("online")
     for step in way[:at]:
-        assert old.change_schema(step.run)
+        assert step.change(old)
     way[at].prepare(old)
     way[at].prepare(old)
     assert revision(old) == way[at].follows
     assert [each.name for each in upgrades.upgrade(old)] == [way[at].name]
     assert upgrades.upgrade(old) == []
     assert audited(old).findings == ()
+
+
+@pytest.mark.slow
+def test_a_table_that_is_read_for_long_holds_up_the_upgrade_and_nobody_else(
+    postgres: Postgres, old_template: str
+) -> None:
+    """PostgreSQL queues whoever comes after one that waits for a table: so nobody waits for it for long."""
+    with postgres.database(old_template) as url:
+        upgrading, reading, writing = Store(url, is_patient=True), Store(url), Store(url)
+        done: list[str] = []
+        thread = threading.Thread(target=lambda: done.extend(each.name for each in upgrades.upgrade(upgrading)))
+        with reading.read() as connection:
+            connection.execute(text("SELECT count(*) FROM payments")).scalar_one()
+            thread.start()
+            begun, longest, number = time.monotonic(), 0.0, 0
+            while time.monotonic() < begun + 6:
+                number += 1
+                before = time.monotonic()
+                writing.write(lambda found, n=number: found.execute(text(OLD_PAYMENT), {"id": f"W{n}"}))
+                longest = max(longest, time.monotonic() - before)
+                time.sleep(0.02)
+            assert done == []
+        thread.join(timeout=20)
+        assert len(done) == len(list(upgrades.revisions())) - 2
+        print(f"{number} writes, the longest took {longest:.2f} s")
+        assert longest < 1.5
+        for store in (upgrading, reading, writing):
+            store.close()
