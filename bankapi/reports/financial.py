@@ -276,11 +276,16 @@ def booked(
 
 
 def first_posting_after(connection: Connection, account: DealerAccount, first_posting_id: int, day: date) -> int:
-    """The first posting from this one on that belongs to a later day; there may be none yet."""
+    """From which posting on, of this one and those after it, they may belong to a later day than a closed one.
+
+    It is the one after the last of the closed day, not the first of a later day that can be seen: postings of later
+    days with lower numbers may still be uncommitted. None of the closed day is, so all of those come after its last.
+    """
     asked = {"account": account.id, "posting": first_posting_id, "last_on": day}
     later = connection.execute(_LATER, asked).scalar()
-    newest = connection.execute(_NEWEST, asked).scalar() if later is None else None
-    return int(later if later is not None else first_posting_id if newest is None else newest + 1)
+    query = _NEWEST if later is None else _NEWEST.where(postings.c.id < later)
+    newest = connection.execute(query, asked).scalar()
+    return first_posting_id if newest is None else int(newest) + 1
 
 
 def kept_standing(connection: Connection, dealer_id: int, account: DealerAccount, sheet_on: date | None) -> Standing:
