@@ -9,7 +9,7 @@ from bankapi.operations.call import Call
 from bankapi.operations.reporting import is_period, page
 from bankapi.refusals import ResultCode
 from bankapi.reports import financial
-from bankapi.reports.cursors import CursorRefused, key_of
+from bankapi.reports.cursors import key_of
 from bankapi.reports.financial import Balance, Line, LineKey
 
 
@@ -47,9 +47,9 @@ def get_financial_report(call: Call, asked: GetFinancialReport) -> FinancialRepo
     if asked.cursor is not None:
         try:
             business_on, terminal, scheme, currency = key_of(question, asked.cursor, parts=4)
-        except CursorRefused:
+            after = LineKey(date.fromisoformat(business_on), terminal, Scheme(scheme), currency)
+        except ValueError:
             return FinancialReport(ResultCode.CURSOR_NOT_ACCEPTED)
-        after = LineKey(date.fromisoformat(business_on), terminal, Scheme(scheme), currency)
         first_on = after.business_on
     lines = financial.lines(call.connection, dealer_id, first_on, asked.last_on)
     if after is not None:

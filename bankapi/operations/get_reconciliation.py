@@ -8,7 +8,7 @@ from bankapi.operations.submit_register import RegisterStatus, status_of
 from bankapi.refusals import ResultCode
 from bankapi.reports import reconciliation, registers
 from bankapi.reports.comparison import Difference
-from bankapi.reports.cursors import CursorRefused, key_of
+from bankapi.reports.cursors import key_of
 from bankapi.reports.reconciliation import Reconciliation
 
 
@@ -42,9 +42,13 @@ def get_reconciliation(call: Call, asked: GetReconciliation) -> ReconciliationRe
     if asked.cursor is not None:
         try:
             run, number = key_of(question, asked.cursor, parts=2)
-        except CursorRefused:
+            after = int(number)
+        except ValueError:
             return ReconciliationReport(ResultCode.CURSOR_NOT_ACCEPTED)
-        found, after = reconciliation.find(call.connection, run), int(number)
+        found = reconciliation.find(call.connection, run)
+        # Whoever can write a cursor can write any run into it, another dealer's too.
+        if found is None or found.register.id != register.id or not 1 <= after <= found.difference_count:
+            return ReconciliationReport(ResultCode.CURSOR_NOT_ACCEPTED)
     status = status_of(register, found)
     if found is None:
         return ReconciliationReport(ResultCode.OK, status)

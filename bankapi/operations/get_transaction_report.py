@@ -6,7 +6,7 @@ from datetime import date
 from bankapi.operations.call import Call
 from bankapi.operations.reporting import PAGE_ROWS, is_period, page
 from bankapi.refusals import ResultCode
-from bankapi.reports.cursors import CursorRefused, key_of
+from bankapi.reports.cursors import key_of
 from bankapi.reports.transactions import Event, Position, Selection, Transaction, transactions
 
 
@@ -42,7 +42,7 @@ def get_transaction_report(call: Call, asked: GetTransactionReport) -> Transacti
         try:
             business_on, event_id = key_of(question, asked.cursor, parts=2)
             after = Position(date.fromisoformat(business_on), event_id)
-        except CursorRefused:
+        except ValueError:
             return TransactionReport(ResultCode.CURSOR_NOT_ACCEPTED)
     selection = Selection(
         call.terminal.dealer_id,
