@@ -21,7 +21,7 @@ def financial_document(connection: Connection, heading: Heading, selection: Sele
 
     BooksDisagree when the lines of a whole period do not add up to the ledger.
     """
-    texts, say = heading.texts, heading.texts.gettext
+    texts, gettext = heading.texts, heading.texts.gettext
     found = list(financial.lines_of(connection, selection))
     lines = [line for line in found if financial.is_selected(line, selection)]
     balances: list[Balance] = []
@@ -36,18 +36,18 @@ def financial_document(connection: Connection, heading: Heading, selection: Sele
     sums = _sums(lines)
     line_table = Table(
         "lines",
-        say("By day, terminal and currency"),
+        gettext("By day, terminal and currency"),
         _line_columns(texts),
         (_line_row(texts, line) for line in lines),
-        lambda: [(None, say("Total"), *cells) for cells in sums],
+        lambda: [(None, gettext("Total"), *cells) for cells in sums],
     )
-    flat = Table("financial", say("Financial report"), _flat_columns(texts), _flat_rows(selection, lines, balances))
+    flat = Table("financial", gettext("Financial report"), _flat_columns(texts), _flat_rows(selection, lines, balances))
     tables: tuple[Table, ...] = (line_table,)
     if balances:
         rows = (_balance_row(texts, balance) for balance in balances)
-        tables = (Table("balances", say("Balances"), _balance_columns(texts), rows), line_table)
+        tables = (Table("balances", gettext("Balances"), _balance_columns(texts), rows), line_table)
     return Document(
-        say("Financial report"),
+        gettext("Financial report"),
         heading.facts(selection.first_on, selection.last_on, *filters(texts, selection)),
         tables,
         texts.language,
@@ -58,25 +58,25 @@ def financial_document(connection: Connection, heading: Heading, selection: Sele
 
 
 def _line_columns(texts: Texts) -> Sequence[Column]:
-    say = texts.gettext
+    gettext = texts.gettext
     return (
-        Column("business_on", say("Business day"), Unit.DAY),
-        Column("terminal", say("Terminal"), Unit.TEXT),
-        Column("scheme", say("Scheme"), Unit.TEXT),
-        Column("currency", say("Currency"), Unit.CODE),
+        Column("business_on", gettext("Business day"), Unit.DAY),
+        Column("terminal", gettext("Terminal"), Unit.TEXT),
+        Column("scheme", gettext("Scheme"), Unit.TEXT),
+        Column("currency", gettext("Currency"), Unit.CODE),
         *_sum_columns(texts),
     )
 
 
 def _sum_columns(texts: Texts) -> Sequence[Column]:
-    say = texts.gettext
+    gettext = texts.gettext
     return (
-        Column("registered_count", say("Registered, number"), Unit.COUNT),
-        Column("registered", say("Registered"), Unit.MONEY),
-        Column("cancelled_count", say("Cancelled, number"), Unit.COUNT),
-        Column("cancelled", say("Cancelled"), Unit.MONEY),
-        Column("net", say("Net"), Unit.MONEY),
-        Column("fees", say("Fees"), Unit.MONEY),
+        Column("registered_count", gettext("Registered, number"), Unit.COUNT),
+        Column("registered", gettext("Registered"), Unit.MONEY),
+        Column("cancelled_count", gettext("Cancelled, number"), Unit.COUNT),
+        Column("cancelled", gettext("Cancelled"), Unit.MONEY),
+        Column("net", gettext("Net"), Unit.MONEY),
+        Column("fees", gettext("Fees"), Unit.MONEY),
     )
 
 
@@ -116,16 +116,16 @@ def _sums(lines: Sequence[Line]) -> list[Row]:
 
 
 def _balance_columns(texts: Texts) -> Sequence[Column]:
-    say = texts.gettext
+    gettext = texts.gettext
     return (
-        Column("scheme", say("Scheme"), Unit.TEXT),
-        Column("currency", say("Currency"), Unit.CODE),
-        Column("opening", say("Opening balance"), Unit.MONEY),
-        Column("registered", say("Registered"), Unit.MONEY),
-        Column("cancelled", say("Cancelled"), Unit.MONEY),
-        Column("paid_in", say("Paid in"), Unit.MONEY),
-        Column("corrected", say("Corrected"), Unit.MONEY),
-        Column("closing", say("Closing balance"), Unit.MONEY),
+        Column("scheme", gettext("Scheme"), Unit.TEXT),
+        Column("currency", gettext("Currency"), Unit.CODE),
+        Column("opening", gettext("Opening balance"), Unit.MONEY),
+        Column("registered", gettext("Registered"), Unit.MONEY),
+        Column("cancelled", gettext("Cancelled"), Unit.MONEY),
+        Column("paid_in", gettext("Paid in"), Unit.MONEY),
+        Column("corrected", gettext("Corrected"), Unit.MONEY),
+        Column("closing", gettext("Closing balance"), Unit.MONEY),
     )
 
 
@@ -148,15 +148,15 @@ def _balance_row(texts: Texts, balance: Balance) -> Row:
 
 def _flat_columns(texts: Texts) -> Sequence[Column]:
     """Of the one table that scripts read: what a row is, and its balance where it is one."""
-    say = texts.gettext
+    gettext = texts.gettext
     return (
         Column("row", "", Unit.CODE),
-        Column("business_on", say("Business day"), Unit.DAY),
-        Column("terminal", say("Terminal"), Unit.CODE),
-        Column("scheme", say("Scheme"), Unit.CODE),
-        Column("currency", say("Currency"), Unit.CODE),
+        Column("business_on", gettext("Business day"), Unit.DAY),
+        Column("terminal", gettext("Terminal"), Unit.CODE),
+        Column("scheme", gettext("Scheme"), Unit.CODE),
+        Column("currency", gettext("Currency"), Unit.CODE),
         *_sum_columns(texts),
-        Column("balance", say("Balances"), Unit.MONEY),
+        Column("balance", gettext("Balances"), Unit.MONEY),
     )
 
 

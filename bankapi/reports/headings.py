@@ -33,27 +33,27 @@ class Heading:
 
     def facts(self, first_on: date, last_on: date, *more: tuple[str, str | None]) -> list[tuple[str, str]]:
         """The lines above the tables; what there is not is left out."""
-        say = self.texts.gettext
+        gettext = self.texts.gettext
         known = (
-            (say("Dealer"), self.dealer),
-            (say("Period"), f"{self.texts.day(first_on)} – {self.texts.day(last_on)}"),
+            (gettext("Dealer"), self.dealer),
+            (gettext("Period"), f"{self.texts.day(first_on)} – {self.texts.day(last_on)}"),
             *more,
-            (say("Closed through"), self.closed_through_on and self.texts.day(self.closed_through_on)),
-            (say("Time zone"), self.zone.key),
-            (say("Made at"), self.texts.instant(self.made_at, self.zone)),
+            (gettext("Closed through"), self.closed_through_on and self.texts.day(self.closed_through_on)),
+            (gettext("Time zone"), self.zone.key),
+            (gettext("Made at"), self.texts.instant(self.made_at, self.zone)),
         )
         return [(label, value) for label, value in known if value]
 
 
 def filters(texts: Texts, selection: Selection) -> list[tuple[str, str | None]]:
     """What was selected, as facts of a heading."""
-    say = texts.gettext
+    gettext = texts.gettext
     events = None
     if len(selection.events) < len(Event):
-        events = ", ".join(say(EVENTS[event]) for event in Event if event in selection.events)
+        events = ", ".join(gettext(EVENTS[event]) for event in Event if event in selection.events)
     return [
-        (say("Terminal"), selection.terminal),
-        (say("Scheme"), selection.scheme and say(SCHEMES[selection.scheme])),
-        (say("Currency"), selection.currency),
-        (say("Event"), events),
+        (gettext("Terminal"), selection.terminal),
+        (gettext("Scheme"), selection.scheme and gettext(SCHEMES[selection.scheme])),
+        (gettext("Currency"), selection.currency),
+        (gettext("Event"), events),
     ]

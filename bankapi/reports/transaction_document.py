@@ -16,23 +16,23 @@ from bankapi.reports.transactions import Event, Selection, Transaction, event_co
 
 def transaction_document(connection: Connection, heading: Heading, selection: Selection) -> Document:
     """Every event, with totals by currency. The rows are read while they are written."""
-    say = heading.texts.gettext
+    gettext = heading.texts.gettext
     totals = _Totals(heading.texts)
     table = Table(
         "transactions",
-        say("Transactions"),
+        gettext("Transactions"),
         (
-            Column("business_on", say("Business day"), Unit.DAY),
-            Column("occurred_at", say("Time"), Unit.INSTANT),
-            Column("event", say("Event"), Unit.CODE),
-            Column("reference", say("Reference"), Unit.CODE),
-            Column("payment_id", say("Payment"), Unit.CODE),
-            Column("terminal", say("Terminal"), Unit.CODE),
-            Column("payer", say("Payer"), Unit.CODE),
-            Column("amount", say("Amount"), Unit.MONEY, "currency", say("Currency")),
-            Column("credited", say("Credited"), Unit.MONEY, "credited_currency", say("Currency")),
-            Column("fee", say("Fee"), Unit.MONEY, "fee_currency", say("Currency")),
-            Column("reason", say("Reason"), Unit.CODE),
+            Column("business_on", gettext("Business day"), Unit.DAY),
+            Column("occurred_at", gettext("Time"), Unit.INSTANT),
+            Column("event", gettext("Event"), Unit.CODE),
+            Column("reference", gettext("Reference"), Unit.CODE),
+            Column("payment_id", gettext("Payment"), Unit.CODE),
+            Column("terminal", gettext("Terminal"), Unit.CODE),
+            Column("payer", gettext("Payer"), Unit.CODE),
+            Column("amount", gettext("Amount"), Unit.MONEY, "currency", gettext("Currency")),
+            Column("credited", gettext("Credited"), Unit.MONEY, "credited_currency", gettext("Currency")),
+            Column("fee", gettext("Fee"), Unit.MONEY, "fee_currency", gettext("Currency")),
+            Column("reason", gettext("Reason"), Unit.CODE),
             Column("rrn", "RRN", Unit.CODE),
         ),
         (_row(each) for each in totals.counting(transactions(connection, selection))),
@@ -40,16 +40,16 @@ def transaction_document(connection: Connection, heading: Heading, selection: Se
     )
     lines = [line for line in financial.lines_of(connection, selection) if financial.is_selected(line, selection)]
     counts = event_counts(connection, selection)
-    outcomes = [(say(EVENTS[event]), counts[event]) for event in Event if event in counts]
+    outcomes = [(gettext(EVENTS[event]), counts[event]) for event in Event if event in counts]
     return Document(
-        say("Transaction report"),
+        gettext("Transaction report"),
         heading.facts(selection.first_on, selection.last_on, *filters(heading.texts, selection)),
         (table,),
         heading.texts.language,
         heading.zone,
         charts=(
             *volumes(heading.texts, lines, selection.first_on, selection.last_on),
-            Chart(say("By outcome"), [Bar(name, count, heading.texts.number(count)) for name, count in outcomes]),
+            Chart(gettext("By outcome"), [Bar(name, count, heading.texts.number(count)) for name, count in outcomes]),
         ),
     )
 

@@ -26,7 +26,7 @@ _ACCOUNTS: Final = {
 
 def trial_balance_document(connection: Connection, heading: Heading, first_on: date, last_on: date) -> Document:
     """Every account of the ledger, and per currency the sum of all, which is zero."""
-    texts, say = heading.texts, heading.texts.gettext
+    texts, gettext = heading.texts, heading.texts.gettext
     lines = trial_balance(connection, first_on, last_on)
 
     def row(name: str, owner: str | None, currency: str, of: Sequence[TrialBalanceLine]) -> Row:
@@ -41,23 +41,23 @@ def trial_balance_document(connection: Connection, heading: Heading, first_on: d
     currencies = sorted({line.currency for line in lines})
     table = Table(
         "trial_balance",
-        say("Trial balance"),
+        gettext("Trial balance"),
         (
-            Column("account", say("Account"), Unit.TEXT),
-            Column("dealer", say("Dealer"), Unit.CODE),
-            Column("currency", say("Currency"), Unit.CODE),
-            Column("opening", say("Opening balance"), Unit.MONEY),
-            Column("debit", say("Debit"), Unit.MONEY),
-            Column("credit", say("Credit"), Unit.MONEY),
-            Column("closing", say("Closing balance"), Unit.MONEY),
+            Column("account", gettext("Account"), Unit.TEXT),
+            Column("dealer", gettext("Dealer"), Unit.CODE),
+            Column("currency", gettext("Currency"), Unit.CODE),
+            Column("opening", gettext("Opening balance"), Unit.MONEY),
+            Column("debit", gettext("Debit"), Unit.MONEY),
+            Column("credit", gettext("Credit"), Unit.MONEY),
+            Column("closing", gettext("Closing balance"), Unit.MONEY),
         ),
-        [row(say(_ACCOUNTS[line.kind]), line.owner or None, line.currency, [line]) for line in lines],
+        [row(gettext(_ACCOUNTS[line.kind]), line.owner or None, line.currency, [line]) for line in lines],
         lambda: [
-            row(say("Total"), None, currency, [line for line in lines if line.currency == currency])
+            row(gettext("Total"), None, currency, [line for line in lines if line.currency == currency])
             for currency in currencies
         ],
     )
     flat = replace(table, rows=[row(line.kind, line.owner or None, line.currency, [line]) for line in lines])
     return Document(
-        say("Trial balance"), heading.facts(first_on, last_on), (table,), texts.language, heading.zone, flat=flat
+        gettext("Trial balance"), heading.facts(first_on, last_on), (table,), texts.language, heading.zone, flat=flat
     )

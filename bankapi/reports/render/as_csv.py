@@ -5,8 +5,8 @@ as plain decimals with a point. There are no facts and no totals: every line aft
 
 Spreadsheets run a cell that starts with = + - @, a tab or a line end as a formula, and texts come from callers, so such
 a text gets an apostrophe in front. A text that starts with apostrophes and goes on like this gets one more: whoever
-takes one apostrophe off every field that matches ^'+[=+\\-@\\t\\r\\n] has the exact text again. Numbers are our own and
-stay as they are.
+takes one apostrophe off every field that matches ^'+[=+\\-@\\t\\r\\n＝＋－＠] has the exact text again. Numbers are our
+own and stay as they are.
 """
 
 import csv
