@@ -15,6 +15,9 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 FILE_NAME: Final = "bankapi.ini"
+TLS: Final = "tls"
+_UNIX_SOCKET: Final = re.compile(r"unix:/[A-Za-z0-9._/-]{1,100}")
+"""The kernel takes at most 107 bytes (unix(7))."""
 
 
 class SettingsError(ValueError):
@@ -25,6 +28,12 @@ class SettingsError(ValueError):
 class GatewaySettings:
     """The service itself: section `[gateway]`."""
 
+    listen: str = TLS
+    """`tls`: TLS of our own on `host` and `port`. `unix:/path`: nginx on this machine ends TLS and connects there."""
+    front_user: str = "www-data"
+    """Behind nginx: the only user whose processes may connect."""
+    front_group: str = ""
+    """Behind nginx: the group of the socket, which `front_user` must be in; empty means our own."""
     host: str = "127.0.0.1"
     port: int = 8443
     url: str = "https://localhost:8443/soap/v1"
@@ -183,6 +192,11 @@ class Settings:
         return [file for file in map(self.gateway_file, names) if file.exists()]
 
     @property
+    def gunicorn_configuration(self) -> Path:
+        """What is tuned of gunicorn on this machine; without the file its defaults hold."""
+        return self.home / "gunicorn.conf.py"
+
+    @property
     def way4_configuration(self) -> Path:
         """Message codes and places of the Way4 adapter; without the file there is none."""
         return self.home / "way4.ini"
@@ -256,6 +270,8 @@ def _check(settings: Settings) -> None:
                 raise SettingsError(f"{setting.name} in [{section}] must be positive")
     if not 0 <= gateway.port <= 65535:
         raise SettingsError("port in [gateway] must be between 0 and 65535")
+    if gateway.listen != TLS and not _UNIX_SOCKET.fullmatch(gateway.listen):
+        raise SettingsError("listen in [gateway] must be tls, or unix: and an absolute path")
     if not settings.evidence.origin or any(character.isspace() for character in settings.evidence.origin):
         raise SettingsError("origin in [evidence] must be a name without spaces")
     if not gateway.url.startswith("https://"):

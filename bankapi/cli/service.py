@@ -1,21 +1,26 @@
 """`bankapi init` and `bankapi serve`: making a home, and running the gateway in it."""
 
+import grp
 import os
+import pwd
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from functools import partial
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from bankapi import clock
 from bankapi.cli import home
 from bankapi.cli.administration import require_fitting_database
-from bankapi.cli.output import refused
-from bankapi.settings import Settings, SettingsError
+from bankapi.cli.output import CommandFailed, refused
+from bankapi.settings import TLS, Settings, SettingsError
 from bankapi.storage.schema import SchemaError
+
+if TYPE_CHECKING:
+    from bankapi.gateway.server import ServerOptions
 
 
 @click.command()
@@ -34,10 +39,15 @@ def init(settings: Settings, demo: bool) -> None:
 
 @click.command()
 @click.option("--no-worker", is_flag=True, help="Leave the background work to `bankapi worker`, run elsewhere.")
+@click.option("--check", "is_check", is_flag=True, help="Make all that serving needs, once, and stop.")
 @click.pass_obj
-def serve(settings: Settings, /, no_worker: bool) -> None:
-    """Run the gateway: gunicorn with mutual TLS and the background worker, until it is told to stop."""
-    from bankapi.gateway import journal, server, wsgi
+def serve(settings: Settings, /, no_worker: bool, is_check: bool) -> None:
+    """Run the gateway: gunicorn with mutual TLS, or behind nginx, and the background worker, until it is told to stop.
+
+    SIGHUP replaces the workers by new ones, which read keys, CA and way4.ini anew. What cannot work stops a gateway
+    that is reloaded, so ask before: --check.
+    """
+    from bankapi.gateway import journal, server, tuning, wsgi
     from bankapi.way4 import configuration, door
 
     require_fitting_database(settings)
@@ -46,22 +56,51 @@ def serve(settings: Settings, /, no_worker: bool) -> None:
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
     journal.configure()
+    make_application = partial(wsgi.create_application, settings, partial(door.doors, settings))
+    try:
+        options = _options(settings)
+        if is_check:
+            tuning.load(options.tuning_file)
+            options.terms()
+            make_application()
+            return
+        with nullcontext() if no_worker else _worker(settings):
+            server.serve(make_application, options)
+    except ValueError as error:
+        raise CommandFailed(str(error)) from error
+
+
+def _options(settings: Settings) -> "ServerOptions":
+    """How to serve; ValueError when the settings name a user or a group that does not exist."""
+    from bankapi.gateway.server import ServerOptions
+
     gateway = settings.gateway
-    options = server.ServerOptions(
-        bind=f"{gateway.host}:{gateway.port}",
+    is_tls = gateway.listen == TLS
+    return ServerOptions(
+        bind=f"{gateway.host}:{gateway.port}" if is_tls else gateway.listen,
         workers=gateway.workers,
         threads=gateway.threads,
-        certificate=settings.gateway_file("cert.pem"),
-        key=settings.gateway_file("key.pem"),
-        client_ca=settings.ca_certificate,
-        crl=settings.revocation_list,
+        certificate=settings.gateway_file("cert.pem") if is_tls else None,
+        key=settings.gateway_file("key.pem") if is_tls else None,
+        client_ca=settings.ca_certificate if is_tls else None,
+        crl=settings.revocation_list if is_tls else None,
+        front_uid=None if is_tls else _number("user", gateway.front_user, lambda name: pwd.getpwnam(name).pw_uid),
+        front_gid=None
+        if is_tls or not gateway.front_group
+        else _number("group", gateway.front_group, lambda name: grp.getgrnam(name).gr_gid),
+        tuning_file=settings.gunicorn_configuration,
         keepalive_s=gateway.keepalive_s,
         handshake_deadline_s=gateway.handshake_deadline_s,
         request_deadline_s=gateway.request_deadline_s,
         graceful_timeout_s=gateway.graceful_stop_s,
     )
-    with nullcontext() if no_worker else _worker(settings):
-        server.serve(lambda: wsgi.create_application(settings, partial(door.doors, settings)), options)
+
+
+def _number(kind: str, name: str, number_of: Callable[[str], int]) -> int:
+    try:
+        return number_of(name)
+    except KeyError as error:
+        raise ValueError(f"front_{kind} in [gateway]: there is no {kind} {name}") from error
 
 
 @contextmanager

@@ -5,6 +5,8 @@ the client to read the answer: a few slow clients hold all threads. Here a conne
 waiting, and waits without a thread. Each stage has one absolute deadline, which dripping bytes do not move:
 
     accepted -> HANDSHAKE -> REQUEST -> (application, in a thread) -> ANSWER -> idle -> REQUEST ... -> CLOSING
+
+Behind nginx there is no handshake, and everything else is the same: its deadlines are a second line behind nginx's own.
 """
 
 import re
@@ -22,6 +24,7 @@ from gunicorn.http.errors import ChunkMissingTerminator, InvalidChunkSize, Limit
 from gunicorn.http.parser import RequestParser
 from gunicorn.workers.gthread import TConn
 
+from bankapi.gateway.front import FrontSocket
 from bankapi.gateway.tls import ServerTerms
 
 HEAD_BYTES_MAX = 32 * 1024
@@ -32,6 +35,8 @@ SEND_BYTES = 64 * 1024
 LINGER_BYTES_MAX = 1024 * 1024
 NO_LINGER = struct.pack("ii", 1, 0)
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+NOT_YET = (ssl.SSLWantReadError, ssl.SSLWantWriteError, BlockingIOError)
+"""The client has to do something before this can go on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +153,7 @@ class Inbox:
 def waited_s(environ: Mapping[str, object]) -> float:
     """How long this request has waited for a thread: its client may have given up by now."""
     connection = environ.get("gunicorn.socket")
-    return time.monotonic() - connection.queued_at if isinstance(connection, AnsweringSocket) else 0.0
+    return time.monotonic() - connection.queued_at if isinstance(connection, _AnsweringConnection) else 0.0
 
 
 class NothingMore:
@@ -158,28 +163,35 @@ class NothingMore:
         raise NoMoreData()
 
 
-class AnsweringSocket(ssl.SSLSocket):
-    """A TLS connection whose writes wait in an outbox, so that nobody waits for the client to read.
+class _AnsweringConnection(socket.socket):
+    """A connection whose writes wait in an outbox, so that nobody waits for the client to read.
 
-    A head and a short body also leave as one TLS record instead of two.
+    A head and a short body also leave together, as one TLS record instead of two.
     """
 
     queued_at: float = 0.0
     """When the request being answered began to wait for a thread, on the monotonic clock."""
     _outbox: bytearray | None = None
 
-    def send(self, data: Any, flags: int = 0) -> int:
-        """Keep for `flush`; `sendall`, which gunicorn calls, calls this."""
+    def sendall(self, data: Any, flags: int = 0) -> None:
+        """Keep for `flush`; this is what gunicorn calls."""
         if self._outbox is None:
             self._outbox = bytearray()
         self._outbox += data
-        return len(data)
 
     def flush(self) -> None:
-        """Send as much as the client takes in; SSLWantWriteError when some is left."""
+        """Send as much as the client takes in; one of NOT_YET when some is left."""
         while self._outbox:
-            sent = super().send(bytes(self._outbox[:SEND_BYTES]))
+            sent = self.send(bytes(self._outbox[:SEND_BYTES]))
             del self._outbox[:sent]
+
+
+class AnsweringSocket(_AnsweringConnection, ssl.SSLSocket):
+    """A client that has connected to us over TLS."""
+
+
+class AnsweringFrontSocket(_AnsweringConnection, FrontSocket):
+    """A client that has connected to nginx, which passes its requests on."""
 
 
 class Connection(TConn):  # type: ignore[misc]
@@ -195,8 +207,9 @@ class Connection(TConn):  # type: ignore[misc]
     """Whether the body of the received request is longer than we take: what is left of it is never read."""
 
     def __init__(
-        self, cfg: Any, sock: socket.socket, client: Any, server: Any, terms: ServerTerms, deadlines: Deadlines
+        self, cfg: Any, sock: socket.socket, client: Any, server: Any, terms: ServerTerms | None, deadlines: Deadlines
     ) -> None:
+        """`terms` are None for an AnsweringFrontSocket: TLS has ended before."""
         super().__init__(cfg, sock, client, server)
         self.stage = Stage.HANDSHAKE
         self.deadline: float | None = time.monotonic() + deadlines.handshake_s
@@ -221,21 +234,22 @@ class Connection(TConn):  # type: ignore[misc]
             if self.deadline is None:
                 self.deadline = time.monotonic() + self._deadlines.request_s
             self._receive_request()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except NOT_YET:
             self._acknowledge()
             return False
-        if self.sock.context is not self._terms.context():
+        if self._terms is not None and self.sock.context is not self._terms.context():
             raise NoMoreData()  # The CRL may name this client by now: it must prove itself again.
         self.is_cut = self._inbox.is_cut
         self.parser.unreader.unread(self._inbox.take())
         return True
 
     def _shake_hands(self) -> None:
-        if not isinstance(self.sock, ssl.SSLSocket):
-            context = self._terms.context()
-            context.sslsocket_class = AnsweringSocket
-            self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
-        self.sock.do_handshake()
+        if self._terms is not None:
+            if not isinstance(self.sock, ssl.SSLSocket):
+                context = self._terms.context()
+                context.sslsocket_class = AnsweringSocket
+                self.sock = context.wrap_socket(self.sock, server_side=True, do_handshake_on_connect=False)
+            self.sock.do_handshake()
         self.initialized = True
         self.parser = RequestParser(self.cfg, NothingMore(), self.client)
         self.stage, self.deadline = Stage.REQUEST, None
@@ -257,7 +271,7 @@ class Connection(TConn):  # type: ignore[misc]
 
         Nagle's algorithm (RFC 1122 section 4.2.3.4) meets a delayed acknowledgement, and 40 ms are lost.
         """
-        if hasattr(socket, "TCP_QUICKACK"):
+        if self._terms is not None and hasattr(socket, "TCP_QUICKACK"):
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def begin_answer(self, keep_alive: object) -> None:
@@ -270,7 +284,7 @@ class Connection(TConn):  # type: ignore[misc]
         try:
             self.sock.setblocking(False)
             self.sock.flush()
-        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+        except NOT_YET:
             return False
         self.stage, self.deadline = Stage.REQUEST, None
         return True
@@ -278,7 +292,7 @@ class Connection(TConn):  # type: ignore[misc]
     def begin_closing(self) -> None:
         """Say goodbye (RFC 8446 section 6.1) and stop writing; OSError when the connection is already gone."""
         self.sock.setblocking(False)
-        if self.stage is Stage.REQUEST:
+        if self.stage is Stage.REQUEST and isinstance(self.sock, ssl.SSLSocket):
             with suppress(OSError, ValueError):
                 self.sock.unwrap()
         self.sock.shutdown(socket.SHUT_WR)

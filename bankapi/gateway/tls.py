@@ -4,6 +4,9 @@ Only the operator's CA is believed, never the system's store: the certificate of
 web identity. The terms are files, and files change while we serve: a changed CRL, CA or certificate makes a *new*
 context. A new context has new session ticket keys and an empty session cache, so a session of a client that has
 been revoked since cannot be resumed; a CRL loaded into the living context would leave it resumable.
+
+Where nginx ends TLS, it says who the peer is, in header fields. They are believed on one kind of connection only: one
+from nginx's own user, over the unix socket this gateway listens on (`gateway/front`).
 """
 
 import hashlib
@@ -19,6 +22,8 @@ from pathlib import Path
 
 from cryptography import x509
 
+from bankapi.gateway import front
+from bankapi.gateway.front import FrontSocket
 from bankapi.refusals import Refusal, Rule
 
 LOG = logging.getLogger(__name__)
@@ -43,6 +48,8 @@ class TLSIdentity:
 def identify(environ: Mapping[str, object]) -> TLSIdentity:
     """The TLS peer of this request, asked on every request: a kept-alive connection outlives a registration."""
     connection = environ.get("gunicorn.socket")
+    if isinstance(connection, FrontSocket):
+        return _identity(*front.peer(environ))
     if not isinstance(connection, ssl.SSLSocket):
         raise Refusal(Rule.TLS_NO_CERTIFICATE, "not a TLS connection")
     certificate, protocol = connection.getpeercert(True), connection.version()

@@ -22,7 +22,8 @@ from gunicorn.http.errors import (
 )
 from gunicorn.workers.gthread import ThreadWorker
 
-from bankapi.gateway.deadlines import Connection, Deadlines, Stage
+from bankapi.gateway import front
+from bankapi.gateway.deadlines import AnsweringFrontSocket, Connection, Deadlines, Stage
 from bankapi.gateway.tls import ServerTerms
 
 WAIT = object()
@@ -40,9 +41,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """gthread whose connections wait in the poller for everything a client is to send."""
 
     def init_process(self) -> None:
-        self.terms: ServerTerms = self.app.terms
+        self.terms: ServerTerms | None = self.app.terms
+        self.front_uid: int | None = self.app.options.front_uid
         self.deadlines: Deadlines = self.app.deadlines
-        self.context = self.terms.context()
+        self.context = self.terms and self.terms.context()
         self.waiting: dict[Connection, None] = {}
         self.deadlines_checked_at = 0.0
         super().init_process()
@@ -62,6 +64,12 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             elif error.errno not in (errno.EAGAIN, errno.ECONNABORTED):
                 raise
             return
+        if self.terms is None:
+            if self.front_uid is None or not front.is_front(client, self.front_uid):
+                self.log.warning("a connection to the unix socket that is not the front's is refused")
+                client.close()
+                return
+            client = AnsweringFrontSocket(fileno=client.detach())
         self.nr_conns += 1
         self._wait(Connection(self.cfg, client, address, listener.getsockname(), self.terms, self.deadlines))
         if self.nr_conns >= self.worker_connections:
@@ -78,7 +86,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Also ends idle connections made on terms that no longer hold: their clients may have been revoked."""
-        current = self.terms.context()
+        current = self.terms and self.terms.context()
         super().murder_keepalived(force or current is not self.context)
         self.context = current
 
@@ -172,7 +180,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         ours = isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName)
         if isinstance(exc, ParseException) and not ours:
             status = STATUSES.get(type(exc), "400 Bad Request")
-            self.log.warning("%s: HTTP refused: %s", addr[0], type(exc).__name__)
+            self.log.warning("%s: HTTP refused: %s", addr[0] if addr else "front", type(exc).__name__)
         else:
             status = "500 Internal Server Error"
             self.log.error("request failed", exc_info=exc)
