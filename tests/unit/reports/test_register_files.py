@@ -20,7 +20,15 @@ from bankapi.billing.money import MINOR_MAX, Money
 from bankapi.gateway import cards
 from bankapi.reports import register_files, register_values
 from bankapi.reports.register_files import Contents, Form, RegisterFileError
-from bankapi.reports.registers import REFERENCE, RegisterRow, RowStatus, Totals, totals_of
+from bankapi.reports.registers import (
+    PART_ROWS_MAX,
+    PARTS_MAX,
+    REFERENCE,
+    RegisterRow,
+    RowStatus,
+    Totals,
+    totals_of,
+)
 
 DAY = date(2026, 11, 23)
 XSD = resources.files("bankapi.schemas").joinpath("bankapi-register-v1.xsd").read_bytes()
@@ -379,6 +387,12 @@ def test_no_file_takes_more_memory_than_a_row(repeated: bytes) -> None:
     with pytest.raises(RegisterFileError):
         register_files.check(file, Form.XML, is_card)  # type: ignore[arg-type]
     assert file.resident_at_end - before < 8 * 1024 * 1024
+
+
+def test_the_schema_allows_as_many_rows_as_can_be_kept() -> None:
+    most = etree.fromstring(XSD).find(".//{http://www.w3.org/2001/XMLSchema}maxInclusive")
+    assert most is not None
+    assert int(most.get("value", "")) == PART_ROWS_MAX * PARTS_MAX
 
 
 def test_the_schema_is_packaged(pytestconfig: pytest.Config) -> None:
