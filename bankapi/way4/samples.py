@@ -6,10 +6,13 @@ They show each operation once, in the structure that public code shows; the iden
 import uuid
 from datetime import datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from bankapi.way4.configuration import Operation
 from bankapi.way4.reading import LOCAL_AT
 
+DEMO_ZONE: Final = ZoneInfo("Europe/Moscow")
+"""Of the demo's dealers, and so of the local times in its messages."""
 _MESSAGE: Final = """<?xml version="1.0" encoding="UTF-8"?>
 <UFXMsg scheme="WAY4Doc" msg_type="Doc" direction="Rq" version="2.0">
   <MsgId>{message_id}</MsgId>
