@@ -77,6 +77,9 @@ def upgrade(settings: Settings, /, contract: bool, as_json: bool) -> None:
             click.echo(f"{revision.name}  {revision.what}")
 
     with opened_as_it_is(settings) as store, _sentences():
+        with store.read() as connection:
+            if schema.revision(connection) is None:
+                raise SchemaError(schema.EMPTY)  # it was lost; an empty one in its place would hide that
         done = upgrades.upgrade(store, contract=contract, begun=begun)
         with store.read() as connection:
             current = schema.revision(connection)

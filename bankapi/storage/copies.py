@@ -34,8 +34,11 @@ def sqlite_file(url: str) -> Path:
 def copy_sqlite(source: Path, copy: Path) -> None:
     """Copy a database in use to a new file that needs no other file beside it."""
     with closing(_connect(source)) as database, closing(sqlite3.connect(copy, isolation_level=None)) as new:
-        database.backup(new)
-        new.execute("PRAGMA journal_mode=DELETE")
+        try:
+            database.backup(new)
+            new.execute("PRAGMA journal_mode=DELETE")
+        except sqlite3.Error as error:
+            raise CopyError(f"{source.name} cannot be copied: {error}") from error
     _to_disk(copy)
 
 

@@ -139,6 +139,10 @@ class Store:
         with self._reading.connect() as connection:
             yield connection
 
+    def group_commits(self) -> tuple[int, int]:
+        """How many commits SQLite has made since this store was opened, and of how many requests; 0 in PostgreSQL."""
+        return (0, 0) if self._group is None else (self._group.commits, self._group.requests)
+
     def close(self) -> None:
         if self._group is not None:
             self._group.close()

@@ -56,6 +56,10 @@ class GroupCommit:
         self._turn = threading.Lock()
         database = engine.url.database
         self._file = None if database in (None, "", ":memory:") else os.open(f"{database}.lock", os.O_CREAT | os.O_RDWR)
+        self.commits = 0
+        """How many groups were committed."""
+        self.requests = 0
+        """How many requests were in them."""
 
     def write(self, work: Work[T]) -> T:
         job = _Job(work)
@@ -128,6 +132,8 @@ class GroupCommit:
                 database.execute("ROLLBACK TO request")
             database.execute("RELEASE request")
         database.execute("COMMIT")
+        self.commits += 1
+        self.requests += len(group)
 
     def _disconnect(self) -> None:
         if self._connection is not None:

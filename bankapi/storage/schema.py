@@ -16,6 +16,7 @@ FIRST: Final = "0001"
 NEWEST: Final = "0005"
 ACCEPTED: Final = frozenset({"0004", NEWEST})
 """The revisions this program works with: from the last one that expands to the one that contracts."""
+EMPTY: Final = "the database is empty; make an installation with: bankapi init, or: bankapi restore"
 VERSION_TABLE: Final = "alembic_version"
 _OLDEST_TABLE: Final = "billing_transactions"
 
@@ -60,7 +61,7 @@ def require_accepted(store: Store) -> None:
     with store.read() as connection:
         at = revision(connection)
     if at is None:
-        raise SchemaError("the database is empty; make an installation with: bankapi init, or: bankapi restore")
+        raise SchemaError(EMPTY)
     if at not in ACCEPTED and at > NEWEST:
         raise SchemaError(f"the database (revision {at}) is newer than this program (revision {NEWEST})")
     if at not in ACCEPTED:

@@ -98,7 +98,8 @@ def test_gateway_worker_and_staff_do_their_whole_work(
     done(staff, "terminal", "enrol", "TILL", "--dealer", "DEMO-SHOP", "--csr", request, "--out", tmp_path / "till.pem")
     done(staff, "terminal", "revoke", "TILL", "--all")
     done(staff, "terminal", "block", "TILL")
-    with start_gateway(serving, BANKAPI_STORAGE_URL=serving.database_url) as running:
+    strict = {"BANKAPI_STORAGE_URL": serving.database_url, "BANKAPI_STORAGE_ISOLATION": "serializable"}
+    with start_gateway(serving, **strict) as running:
         atm, till = terminal_client(serving, "ATM-0001"), terminal_client(serving, "ATM-0101")
         assert code(atm.call("ValidatePayment", payment("-")[1:3])) == "OK"
         assert code(atm.call("RegisterPayment", payment("R1"))) == "OK"

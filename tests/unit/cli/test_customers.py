@@ -88,9 +88,9 @@ def test_without_an_installation_nothing_is_made(tmp_path: Path) -> None:
 
 
 def test_a_database_that_is_not_ours_is_a_failure_in_one_sentence(installation: Settings) -> None:
-    (installation.home / "bankapi.db").write_bytes(b"")
+    (installation.home / "bankapi.db").write_bytes(b"something else" * 100)
     ended = run(installation, "dealer", "list")
-    assert (ended.exit_code, ended.err) == (3, "bankapi: the database: no such table: dealers\n")
+    assert (ended.exit_code, ended.err) == (3, "bankapi: the database failed: DatabaseError\n")
 
 
 def test_every_command_explains_itself(installation: Settings) -> None:

@@ -97,6 +97,14 @@ def test_nothing_starts_on_a_database_that_does_not_fit(old_installation: Settin
     assert "is newer than this program" in refused(old_installation, "database", "upgrade")
 
 
+def test_an_empty_database_is_not_taken_for_the_one_that_was_lost(installation: Settings) -> None:
+    for name in ("", "-wal", "-shm"):
+        (installation.home / f"bankapi.db{name}").unlink(missing_ok=True)
+    assert "the database is empty" in refused(installation, "dealer", "list")
+    assert "the database is empty" in refused(installation, "database", "upgrade")
+    assert run(installation, "database", "status").exit_code == 1
+
+
 # Backups
 
 
@@ -278,9 +286,11 @@ def test_a_database_with_a_damaged_page_is_not_backed_up(installation: Settings,
     content[(root - 1) * 4096 : root * 4096] = bytes(4096)
     database.write_bytes(content)
     assert run(installation, "database", "check").exit_code == 3
-    ended = run(installation, "backup", tmp_path / "backup.zip")
-    assert (ended.exit_code, ended.err.count("\n")) == (3, 1)
-    assert not (tmp_path / "backup.zip").exists()
+    for unsound in (content, b"something else" * 100):
+        database.write_bytes(unsound)
+        ended = run(installation, "backup", tmp_path / "backup.zip")
+        assert (ended.exit_code, ended.err.count("\n")) == (3, 1)
+        assert not (tmp_path / "backup.zip").exists()
 
 
 def test_without_postgresqls_programs_the_sentence_says_so(
