@@ -45,6 +45,9 @@ class TreeProtocol(XmlDocument):  # type: ignore[misc]
         """A simple element, made in place; Spyne makes it elsewhere and moves it."""
         etree.SubElement(parent, f"{{{ns}}}{name}").text = self.to_unicode(cls, value)
 
+    def null_to_parent(self, *_: Any, **__: Any) -> None:
+        """Nothing: the contract knows no nil. Of a choice, Spyne would write the members that are not there, too."""
+
     def xmldata_to_parent(self, _: Any, cls: Any, value: Any, parent: Any, *__: Any, **___: Any) -> None:
         """The text of an element with attributes; Spyne gives lxml encoded bytes, which it takes in ASCII only."""
         parent.text = self.to_unicode(cls.type, value)
