@@ -78,7 +78,7 @@ class Announcement:
         if not 0 <= self.totals.row_count <= self.parts * PART_ROWS_MAX:
             raise ValueError(f"a part has at most {PART_ROWS_MAX} rows")
         total = self.totals.hash_total
-        if not (0 <= total <= HASH_TOTAL_MAX and total == round(total, _DECIMALS_MAX)):
+        if not (0 <= total < HASH_TOTAL_MAX + 1 and total == round(total, _DECIMALS_MAX)):
             raise ValueError("a hash total is not negative and has at most 18 digits and 4 decimals")
 
 
