@@ -1,5 +1,6 @@
 """What the contract tests share: the compiled XSD, a call that needs no database, and good messages."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, cast
 
@@ -60,6 +61,25 @@ def call() -> Call:
     return Call(cast(Connection, None), terminal, NOW, "en", ULID)
 
 
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str, Any], list[Any]]:
+    """Put an operation that answers (or raises) what it is told in place of a module's; returns what it is asked."""
+
+    def put(module: Any, function: str, answer: Any) -> list[Any]:
+        seen: list[Any] = []
+
+        def operation(_: Call, question: Any = None) -> Any:
+            seen.append(question)
+            if isinstance(answer, BaseException):
+                raise answer
+            return answer
+
+        monkeypatch.setattr(module, function, operation)
+        return seen
+
+    return put
+
+
 def element(operation: str, content: str = "") -> etree._Element:
     """A request element, as it stands in a Body."""
     return etree.fromstring(f'<b:{operation}Request xmlns:b="urn:bankapi:v1">{content}</b:{operation}Request>')
@@ -74,6 +94,10 @@ def children(**members: Any) -> str:
         else:
             written.append(f"<b:{name}>{value}</b:{name}>")
     return "".join(written)
+
+
+def text(answer: etree._Element, path: str) -> str | None:
+    return answer.findtext("/".join(f"{{urn:bankapi:v1}}{name}" for name in path.split("/")))
 
 
 def payer(**identifier: str) -> str:

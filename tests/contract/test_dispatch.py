@@ -1,6 +1,5 @@
 """One request element in, one conforming answer element out; exceptions come through as themselves."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
@@ -33,32 +32,9 @@ from bankapi.operations.get_payment_status import PaymentState, PaymentStatus
 from bankapi.operations.register_payment import PaymentRegistration, RegisterPayment
 from bankapi.operations.validate_payment import PaymentValidation
 from bankapi.refusals import Failure, FaultCode, Refusal, ResultCode, Rule, SchemaViolation
-from tests.contract.conftest import NOW, ULID, cancellation, children, element, payer, registration
+from tests.contract.conftest import NOW, ULID, cancellation, children, element, payer, registration, text
 
 RUB = "RUB"
-
-
-def text(answer: etree._Element, path: str) -> str | None:
-    return answer.findtext("/".join(f"{{urn:bankapi:v1}}{name}" for name in path.split("/")))
-
-
-@pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any, str, Any], list[Any]]:
-    """Put an operation that answers (or raises) what it is told in place of a module's; returns what it is asked."""
-
-    def put(module: Any, function: str, answer: Any) -> list[Any]:
-        seen: list[Any] = []
-
-        def operation(_: Call, question: Any = None) -> Any:
-            seen.append(question)
-            if isinstance(answer, BaseException):
-                raise answer
-            return answer
-
-        monkeypatch.setattr(module, function, operation)
-        return seen
-
-    return put
 
 
 def test_register_payment(contract: Contract, call: Call, libxml2: etree.XMLSchema, asked: Any) -> None:
