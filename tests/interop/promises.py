@@ -3,6 +3,7 @@
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -51,9 +52,25 @@ class Promises:
         fault = tour[6]["fault"]
         assert (fault["Code"], fault["Retry"]) == ("SCHEMA_VIOLATION", "NO")
         assert fault["ExchangeId"] == tour[6]["exchange_id"]
-        violation = fault["Violation"] if isinstance(fault["Violation"], dict) else fault["Violation"][0]
-        assert violation["Path"].endswith("/Reference")
+        assert _first(fault["Violation"])["Path"].endswith("/Reference")
         assert tour.exit_code == 1
+
+    def test_it_asks_for_the_balance_and_what_moved_it_last(self, tour: Run, stack: Stack) -> None:
+        balance, statement = tour[7]["answer"], tour[8]["answer"]
+        assert (balance["Result"]["Code"], statement["Result"]["Code"]) == ("OK", "OK")
+        newest = _first(statement["Transaction"])
+        assert (newest["Kind"], newest["Amount"][stack.value_key]) == ("PAYMENT", "100.00")
+        assert newest["Balance"] == statement["Balance"] == balance["Balance"]
+        assert stack.currency(balance["Balance"]) == "RUB"
+
+    def test_it_cancels_the_payment_and_the_same_request_signed_anew_gets_that_answer_again(
+        self, tour: Run, stack: Stack
+    ) -> None:
+        first, again = tour[9]["answer"], tour[10]["answer"]
+        assert (first["Result"]["Code"], first["Status"], first["Replayed"]) == ("OK", "CANCELLED", False)
+        assert first["PaymentId"] == tour[2]["answer"]["PaymentId"]
+        assert first["Amount"][stack.value_key] == "100.00"
+        assert again == {**first, "Replayed": True}
 
     def test_the_evidence_is_the_bytes_on_the_wire_and_xmlsec1_alone_verifies_them(
         self, stack: Stack, tmp_path: Path
@@ -136,6 +153,13 @@ class Promises:
             run = stack.run("violate", reference=stack.reference(), url=middle.url)
         assert b">SCHEMA_VIOLATION<" in middle.answers[0]
         _assert_not_believed(run)
+
+
+def _first(repeated: Any) -> dict[str, Any]:
+    """The first of an element that may occur again; some stacks make an object of a single one, and a list of more."""
+    found = repeated if isinstance(repeated, dict) else repeated[0]
+    assert isinstance(found, dict)
+    return found
 
 
 def _nine_hundred(request: bytes) -> bytes:

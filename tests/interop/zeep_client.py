@@ -132,6 +132,12 @@ def perform(client: Client, service: Any, step: str, a: argparse.Namespace) -> A
             return service.RegisterPayment(Reference=a.reference, Payer=payer, Amount=amount, PaidAt=paid_at)
         case "status":
             return service.GetPaymentStatus(Reference=a.reference)
+        case "balance":
+            return service.GetBalance(Payer=payer)
+        case "statement":
+            return service.GetMiniStatement(Payer=payer)
+        case "cancel":
+            return service.CancelPayment(Reference=a.reference, Amount=amount, Reason="CUSTOMER_REQUEST")
         case "violate":
             return service.GetPaymentStatus(Reference="no spaces allowed")
     raise ValueError(step)
@@ -143,7 +149,8 @@ def main() -> int:
         parser.add_argument(option, required=True)
     parser.add_argument("--msisdn", default="79160000001")
     parser.add_argument("--amount", default="100.00")
-    parser.add_argument("steps", nargs="+", help="ping, validate, register, conflict, status, violate, tamper")
+    steps = "ping, validate, register, conflict, status, balance, statement, cancel, violate, tamper"
+    parser.add_argument("steps", nargs="+", help=steps)
     a = parser.parse_args()
     client, service = connect(a)
     exit_code = 0

@@ -118,6 +118,10 @@ const STEPS = {
   register: (client, o) => client.RegisterPaymentAsync(payment(o, o.amount)),
   conflict: (client, o) => client.RegisterPaymentAsync(payment(o, "1.23")),
   status: (client, o) => client.GetPaymentStatusAsync({ Reference: o.reference }),
+  balance: (client, o) => client.GetBalanceAsync({ Payer: { Msisdn: o.msisdn } }),
+  statement: (client, o) => client.GetMiniStatementAsync({ Payer: { Msisdn: o.msisdn } }),
+  cancel: (client, o) =>
+    client.CancelPaymentAsync({ Reference: o.reference, Amount: rub(o.amount), Reason: "CUSTOMER_REQUEST" }),
   violate: (client) => client.GetPaymentStatusAsync({ Reference: "no spaces allowed" }),
   tamper: (client, o) =>
     client.RegisterPaymentAsync(payment(o, o.amount), {
