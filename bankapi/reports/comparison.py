@@ -77,12 +77,13 @@ def compare(connection: Connection, register: Register) -> Iterator[Difference]:
     Memory does not depend on how many there are.
     """
     day = register.announced.business_on
+    rows_before = _rows_before(connection, register)
     number = 0
     for row in stream(connection, differing_rows(register)):
         number += 1
         ours = None if row.our_status is None else our_side(row)
-        kind = DifferenceKind(row.kind)
-        yield Difference(number, kind, row.row_number, row.reference, their_side(row, day), ours)
+        row_number = rows_before[row.part] + row.number
+        yield Difference(number, DifferenceKind(row.kind), row_number, row.reference, their_side(row, day), ours)
     for query in missing_rows(register):
         for row in stream(connection, query):
             number += 1
@@ -104,7 +105,7 @@ def our_side(row: Row[Any]) -> Side:
 def differing_rows(register: Register) -> Select[Any]:
     """The query for the register's rows that differ, with both sides."""
     day = register.announced.business_on
-    theirs, before = _numbered_rows(register).subquery("theirs"), _rows_before(register).subquery("parts_before")
+    theirs = _numbered_rows(register).subquery("theirs")
     our_status, *our_rest = OUR_SIDE
     is_known = payments.c.id.is_not(None)
     has_event = or_(
@@ -128,12 +129,11 @@ def differing_rows(register: Register) -> Select[Any]:
     return (
         select(
             kind.label("kind"),
-            (before.c.rows_before + theirs.c.number).label("row_number"),
             theirs,
             case((is_known, our_status), else_=null()).label("our_status"),
             *our_rest,
         )
-        .join_from(theirs, before, before.c.part == theirs.c.part)
+        .select_from(theirs)
         .outerjoin(
             payments,
             (payments.c.dealer_id == register.dealer_id) & (payments.c.reference == theirs.c.reference),
@@ -175,8 +175,12 @@ def _numbered_rows(register: Register) -> Select[Any]:
     ).where(rows.register_id == register.id)
 
 
-def _rows_before(register: Register) -> Select[Any]:
-    """Each part with how many rows the parts before it have."""
+def _rows_before(connection: Connection, register: Register) -> dict[int, int]:
+    """How many rows the parts before each part have. A join would look through all parts for every row."""
     parts = register_parts.c
-    up_to = func.sum(parts.row_count).over(order_by=parts.part)
-    return select(parts.part, (up_to - parts.row_count).label("rows_before")).where(parts.register_id == register.id)
+    query = select(parts.part, parts.row_count).where(parts.register_id == register.id).order_by(parts.part)
+    before, total = {}, 0
+    for part, row_count in connection.execute(query):
+        before[part] = total
+        total += row_count
+    return before

@@ -4,6 +4,8 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
+import pytest
+
 from bankapi.billing.money import Money
 from bankapi.billing.tables import dealers
 from bankapi.operations.cancel_payment import CancelPayment, CancelReason, cancel_payment
@@ -25,6 +27,8 @@ from bankapi.reports.registers import (
 from tests.unit.conftest import START, Books, by_phone, rub
 
 DAY = START.date()
+ON_SQLITE = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what does not depend on the database: every one of them takes time."""
 REGISTERED, CANCELLED = RowStatus.REGISTERED, RowStatus.CANCELLED
 
 

@@ -15,6 +15,7 @@ from bankapi.reports.registers import RegisterState, Totals
 from tests.unit.conftest import Books, rub
 from tests.unit.reports.registering import (
     CANCELLED,
+    ON_SQLITE,
     accepted,
     at,
     cancel,
@@ -71,6 +72,7 @@ def test_a_reference_is_compared_by_its_state_at_the_end_of_the_day(books: Books
         assert {each: kind for kind, each in kinds(books, rows, reference=f"R-{place}")} == expected
 
 
+@ON_SQLITE
 def test_another_amount_or_currency_comes_before_another_status(books: Books) -> None:
     for reference in ("P-1", "P-2", "P-3"):
         pay(books, reference)
@@ -80,6 +82,7 @@ def test_another_amount_or_currency_comes_before_another_status(books: Books) ->
     assert {kind for kind, _ in kinds(books, rows)} == {"AMOUNT_DIFFERS"}
 
 
+@ON_SQLITE
 def test_further_rows_of_a_reference_are_duplicates_whatever_they_say(books: Books) -> None:
     pay(books, "P")
     rows = [row("P"), row("X"), row("P"), row("P", CANCELLED, "7"), row("X")]
@@ -103,6 +106,7 @@ def test_a_difference_shows_both_sides(books: Books) -> None:
     assert (difference.number, difference.row_number, difference.reference) == (1, 1, "P")
 
 
+@ON_SQLITE
 def test_another_dealers_payments_are_not_ours(books: Books) -> None:
     pay(books, "P", terminal="TILL-1")
     assert kinds(books, [row("P")]) == [("MISSING_HERE", "P")]
@@ -114,6 +118,7 @@ def test_references_are_compared_letter_by_letter(books: Books) -> None:
     assert kinds(books, [row("P")]) == [("MISSING_HERE", "P"), ("MISSING_THERE", "p")]
 
 
+@ON_SQLITE
 def test_rows_are_counted_over_all_parts(books: Books) -> None:
     rows = [[row("A"), row("B")], [row("C")], [row("D"), row("E")]]
     whole = Totals(5, sum((each.amount.to_decimal() for part in rows for each in part), start=rub("0").to_decimal()))
@@ -137,6 +142,7 @@ def test_a_small_register_is_compared_in_the_transaction_it_came_with(books: Boo
     assert found(books, within) == found(books, again)
 
 
+@ON_SQLITE
 def test_a_register_is_not_small_when_the_day_is_not(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reconciliation, "ROWS_WITHIN_MAX", 2)
     for day, number in ((0, 1), (0, 2), (-1, 3)):
@@ -197,6 +203,7 @@ def test_the_digest_is_over_the_text_of_everything_that_was_found(books: Books) 
     assert register.splitlines()[7:] == ["P REGISTERED 1.00 RUB - - -", "X REGISTERED 100.00 RUB - - -"]
 
 
+@ON_SQLITE
 def test_what_was_not_accepted_is_not_reconciled(books: Books) -> None:
     for parts, state in ((2, RegisterState.RECEIVING), (1, RegisterState.TOTALS_DIFFER)):
         two = Totals(2, rub("200").to_decimal())
@@ -210,6 +217,7 @@ def test_what_was_not_accepted_is_not_reconciled(books: Books) -> None:
         reconciliation.reconcile(books.store, "unknown", books.now)
 
 
+@ON_SQLITE
 def test_what_is_pending_is_reconciled_once(books: Books) -> None:
     pay(books, "P")
     register_id = accepted(books, [row("P")])
@@ -221,6 +229,7 @@ def test_what_is_pending_is_reconciled_once(books: Books) -> None:
     assert (result.run, result.matched) == (1, 1)
 
 
+@ON_SQLITE
 def test_a_run_that_was_interrupted_counts_for_nothing_and_is_taken_over_later(books: Books) -> None:
     register_id = accepted(books, [row("X"), row("Y")])
 
@@ -284,6 +293,7 @@ def test_registers_and_results_are_never_changed(books: Books) -> None:
                 books.store.write(lambda connection, statement=statement: connection.execute(text(statement)) and None)  # type: ignore[misc]
 
 
+@ON_SQLITE
 def test_pages_of_differences_are_what_the_whole_is(books: Books) -> None:
     result = reconciled(books, [row(f"X-{number}") for number in range(7)])
     whole = found(books, result)

@@ -21,7 +21,7 @@ from tests.unit.conftest import Books, with_accounts
 from tests.unit.reports.registering import accepted, cancel, cancel_always, decline, found, on, pay, row
 
 REGISTERED, CANCELLED = RowStatus.REGISTERED, RowStatus.CANCELLED
-EXAMPLES = {"sqlite": 40, "postgresql": 12}
+EXAMPLES = {"sqlite": 25, "postgresql": 10}
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from bankapi.reports.registers import (
     totals_of,
 )
 from tests.unit.conftest import Books
-from tests.unit.reports.registering import DAY, accepted, at, row, submit
+from tests.unit.reports.registering import DAY, ON_SQLITE, accepted, at, row, submit
 
 KEPT, CONFLICT = SubmissionOutcome.KEPT, SubmissionOutcome.CONFLICT
 PARTS = ([row("A"), row("B", amount="0.50")], [row("C", currency="EUR", amount="7")], [])
@@ -51,6 +51,7 @@ def test_parts_come_in_any_order_and_again(books: Books) -> None:
         assert registers.find(connection, books.terminals["TILL-1"].dealer_id, "R-1") is None
 
 
+@ON_SQLITE
 def test_what_contradicts_is_a_conflict_and_changes_nothing(books: Books) -> None:
     first = submit(books, PARTS[0], part=1, parts=3, totals=WHOLE)
     for changed in (
@@ -73,6 +74,7 @@ def test_what_contradicts_is_a_conflict_and_changes_nothing(books: Books) -> Non
     assert (unknown.outcome, unknown.register, unknown.parts_received) == (CONFLICT, None, 0)
 
 
+@ON_SQLITE
 def test_a_register_whose_totals_do_not_hold_is_kept_as_rejected(books: Books) -> None:
     for number, totals in enumerate((Totals(3, Decimal("100.50")), Totals(2, Decimal("100.49")))):
         done = submit(books, PARTS[0], reference=f"R-{number}", totals=totals)
@@ -86,6 +88,7 @@ def test_a_register_whose_totals_do_not_hold_is_kept_as_rejected(books: Books) -
     assert right.outcome is CONFLICT, "a corrected register needs a new reference"
 
 
+@ON_SQLITE
 def test_an_empty_register_is_one(books: Books) -> None:
     done = submit(books, [])
     assert done.register is not None
@@ -122,6 +125,7 @@ def test_no_register_can_be_announced_so(reference: str, parts: int, totals: Tot
         Announcement(reference, DAY, parts, totals)
 
 
+@ON_SQLITE
 def test_the_same_register_has_the_same_text_however_it_came(books: Books) -> None:
     """The digest is of the rows in their order, not of how they were cut into messages."""
     cut = accepted(books, [row(f"P-{n}") for n in range(PART_ROWS_MAX + 1)])
