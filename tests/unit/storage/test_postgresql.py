@@ -16,22 +16,31 @@ from tests.postgres import Postgres
 OpenStore = Callable[..., Store]
 
 
-@pytest.fixture
-def open_store(postgres: Postgres) -> Iterator[OpenStore]:
-    """Stores of one database with a table `counters` in it, of rows 1 and 2."""
-    opened: list[Store] = []
+@pytest.fixture(scope="module")
+def url(postgres: Postgres) -> Iterator[str]:
     with postgres.database("template1") as url:
-
-        def open_store(*, is_patient: bool = False, **terms: object) -> Store:
-            opened.append(Store(url, StorageSettings(**terms), is_patient=is_patient))  # type: ignore[arg-type]
-            return opened[-1]
-
-        with open_store().engine.begin() as connection:
+        store = Store(url)
+        with store.engine.begin() as connection:
             connection.execute(text("CREATE TABLE counters (id int PRIMARY KEY, value int NOT NULL)"))
             connection.execute(text("INSERT INTO counters VALUES (1, 0), (2, 0)"))
-        yield open_store
-        for store in opened:
-            store.close()
+        store.close()
+        yield url
+
+
+@pytest.fixture
+def open_store(url: str) -> Iterator[OpenStore]:
+    """Stores of one database with a table `counters` in it, whose rows 1 and 2 are zero."""
+    opened: list[Store] = []
+
+    def open_store(*, is_patient: bool = False, **terms: object) -> Store:
+        opened.append(Store(url, StorageSettings(**terms), is_patient=is_patient))  # type: ignore[arg-type]
+        return opened[-1]
+
+    with open_store().engine.begin() as connection:
+        connection.execute(text("UPDATE counters SET value = 0"))
+    yield open_store
+    for store in opened:
+        store.close()
 
 
 def add(connection: Connection, counter: int = 1) -> None:
