@@ -25,6 +25,9 @@ _LOCAL_AT: Final = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[
 _DAY: Final = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _AMOUNT: Final = re.compile(r"[0-9]{1,13}(\.[0-9]{1,4})?")
 _COUNT: Final = re.compile(r"[0-9]{1,4}")
+_PHONE_DIGITS: Final = 13
+"""A phone number may look like a card's by chance up to here. A longer one that does (E.164 allows 15 digits, and
+hardly any country uses them) is taken for a card that was sent in the wrong place."""
 _TERMINAL: Final = re.compile(r"[!-~]{1,64}")
 _CODE_PATHS: Final = tuple(
     Path.read(f"Doc/TransType/{name}")
@@ -155,7 +158,7 @@ class _Values:
         if found is None:
             return None
         path, value = found
-        if field is not Field.MSISDN and cards.are_in((value,)):
+        if cards.are_in((value,)) and not (field is Field.MSISDN and len(value.removeprefix("+")) <= _PHONE_DIGITS):
             raise Refusal(Rule.CARD_NUMBER)
         if not accepts(value):
             raise path.refused("It has not the form of such a value.")

@@ -1,8 +1,10 @@
 """Neither the order of elements nor what we do not know changes what a message asks for."""
 
 from datetime import datetime
+from importlib import resources
 
 import pytest
+import xmlschema
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from lxml import etree
@@ -66,7 +68,7 @@ strangers = st.recursive(
 """Elements that nobody knows, some of them with others in them."""
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_order_and_unknown_elements_never_change_what_is_read(
     data: st.DataObject, read: Read, demo: Configuration, conformity: Conformity
@@ -159,6 +161,27 @@ def test_a_path_leads_to_one_value_or_is_refused() -> None:
         with pytest.raises(Refusal) as caught:
             Path.read(path).value(root)
         assert caught.value.rule is Rule.WAY4_FIELD
+
+
+@pytest.mark.parametrize("number", ["378282246310005", "+378282246310005", "30569309025904"])
+def test_a_card_number_in_the_place_of_a_phone_number_is_refused(read: Read, number: str) -> None:
+    with pytest.raises(Refusal) as caught:
+        read(FULL.replace("+79160000001", number))
+    assert caught.value.rule is Rule.CARD_NUMBER
+
+
+def test_a_phone_number_may_satisfy_luhn_by_chance(read: Read) -> None:
+    assert read(FULL.replace("+79160000001", "+4222222222222")).phone == "4222222222222"
+
+
+def test_another_schema_engine_takes_the_schema_too() -> None:
+    """Only the root is compared: within lax content, xmlschema does not look for elements of no namespace."""
+    file = resources.files("bankapi.schemas").joinpath("ufx-public-subset.xsd")
+    explaining = xmlschema.XMLSchema10(file.read_text(encoding="utf-8"))
+    deciding = etree.XMLSchema(etree.fromstring(file.read_bytes()))
+    wrong = [FULL.replace('"Rq"', '"X"'), FULL.replace('"2.0"', '"two"'), FULL.replace("<MsgData>", "text<MsgData>")]
+    for content, is_good in ((FULL, True), *((each, False) for each in wrong)):
+        assert explaining.is_valid(root_of(content)) is deciding.validate(root_of(content)) is is_good
 
 
 def test_every_sample_is_read_as_its_operation(read: Read) -> None:
