@@ -5,11 +5,15 @@ the document's zone. A sheet holds 1,048,576 rows; a longer table goes on in a f
 the rows: they wait in temporary files.
 """
 
+import os
 import re
 from collections.abc import Sequence
+from contextlib import closing
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO, Final
 
 import xlsxwriter
+from xlsxwriter.exceptions import FileCreateError
 
 from bankapi.billing.money import Money
 from bankapi.reports.document import Cell, Chart, Column, Document, Row, Table
@@ -34,14 +38,42 @@ _BAR_HEIGHT: Final = 22
 
 
 def write(document: Document, file: BinaryIO, progress: Progress) -> None:
-    """Write the workbook."""
-    with xlsxwriter.Workbook(file, {"constant_memory": True}) as workbook:
-        book = _Book(workbook, document)
-        book.facts()
-        if document.charts:
-            book.charts()
-        for table in document.tables:
-            book.table(table, progress)
+    """Write the workbook. OSError when there is no room for it or for the rows that wait; nothing of them stays."""
+    with TemporaryDirectory(prefix="bankapi-report-") as folder, closing(_Lent(file)) as lent:
+        try:
+            with xlsxwriter.Workbook(lent, {"constant_memory": True, "tmpdir": folder}) as workbook:
+                book = _Book(workbook, document)
+                book.facts()
+                if document.charts:
+                    book.charts()
+                for table in document.tables:
+                    book.table(table, progress)
+        except FileCreateError as error:
+            raise error.args[0] from error
+
+
+class _Lent:
+    """The caller's file for a time: a ZipFile that failed would write to it once more when it is forgotten."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file: BinaryIO | None = file
+
+    def write(self, octets: bytes) -> int:
+        return len(octets) if self._file is None else self._file.write(octets)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return 0 if self._file is None else self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return 0 if self._file is None else self._file.tell()
+
+    def flush(self) -> None:
+        if self._file is not None:
+            self._file.flush()
+
+    def close(self) -> None:
+        """Give the file back, open; whatever comes later goes nowhere."""
+        self._file = None
 
 
 class _Book:
