@@ -1,8 +1,6 @@
 """`bankapi report` and `bankapi day`: what finance reads, and closing the days it reads about."""
 
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
@@ -18,8 +16,9 @@ from bankapi.billing import dealers, directory
 from bankapi.billing.directory import DealerEntry
 from bankapi.billing.terminals import Scheme
 from bankapi.cli.administration import found, opened, read
+from bankapi.cli.files import appearing
 from bankapi.cli.output import CommandFailed, json_option, refused, show_all
-from bankapi.cli.parameters import CURRENCY, DAY, LANGUAGE, Command
+from bankapi.cli.parameters import CURRENCY, DAY, LANGUAGE, TIME_ZONE, Command
 from bankapi.languages.texts import texts
 from bankapi.reports import closing, render
 from bankapi.reports.document import Document
@@ -33,6 +32,8 @@ from bankapi.reports.trial_balance_document import trial_balance_document
 from bankapi.settings import Settings
 
 _SCHEMES: Final = {"credit": Scheme.CREDIT_ADJUSTMENT, "debit": Scheme.DEBIT_ADJUSTMENT}
+_FIRST_ON: Final = date(2000, 1, 1)
+"""No business day of the contract is earlier."""
 _TOLD_ROWS: Final = 10_000
 """A person who waits hears of every so many rows."""
 
@@ -119,7 +120,9 @@ def financial_(settings: Settings, /, **options: Any) -> None:
 
 @report.command("trial-balance")
 @_period
-@click.option("--time-zone", default="UTC", show_default=True, help="For the time the report was made at.")
+@click.option(
+    "--time-zone", type=TIME_ZONE, default="UTC", show_default=True, help="For the time the report was made at."
+)
 @_shown
 def trial_balance_(settings: Settings, /, time_zone: str, language: str, **options: Any) -> None:
     """Show what every kind of ledger account was debited and credited with. All of them add up to zero."""
@@ -195,6 +198,8 @@ def _dealer(connection: Connection, name: str) -> DealerEntry:
 def _days(first: datetime, last: datetime | None, **_: Any) -> tuple[date, date]:
     first_on = first.date()
     last_on = last.date() if last else first_on
+    if first_on < _FIRST_ON:
+        raise click.UsageError(f"--from is before {_FIRST_ON}")
     if last_on < first_on:
         raise click.UsageError("--to is before --from")
     return first_on, last_on
@@ -239,8 +244,8 @@ def _save(
     """Write the report from one snapshot of the books; a file appears when it is whole."""
     wanted = _format(format_, output)
     with opened(settings) as store, store.read() as connection:
-        document = make(connection)
         try:
+            document = make(connection)
             with _file(output) as file, _progress() as progress:
                 render.write(document, wanted, file, progress)
         except render.TooManyRows as error:
@@ -270,22 +275,12 @@ def _format(given: str | None, output: Path | None) -> Format:
 
 @contextmanager
 def _file(output: Path | None) -> Iterator[BinaryIO]:
-    """Where the report goes: a file that appears, whole, when the block has succeeded; without a name standard output.
-
-    Reports name people's numbers: only their owner may read them.
-    """
+    """Where the report goes: a file, or without a name standard output."""
     if output is None or str(output) == "-":
         yield sys.stdout.buffer
         return
-    with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}-", delete=False) as file:
-        building = Path(file.name)
-        try:
-            yield file  # type: ignore[misc]  # it is a BinaryIO in all but name
-            file.flush()
-            os.fsync(file.fileno())
-            building.replace(output)
-        finally:
-            building.unlink(missing_ok=True)
+    with appearing(output) as file:
+        yield file
 
 
 @contextmanager
