@@ -4,6 +4,7 @@ SQLite by its online backup, in one step that holds one snapshot: writers go on.
 pg_restore (custom format), which must be on PATH.
 """
 
+import fcntl
 import os
 import shutil
 import sqlite3
@@ -64,28 +65,51 @@ def is_empty_sqlite(file: Path) -> bool:
 def put_in_place(new: Path, file: Path) -> Path | None:
     """Put a database where none is, or in the place of one nobody has open, in one step; returns where that one is now.
 
-    CopyError when a process has it open: it would go on writing to a file that is no longer there.
+    That one may be damaged. CopyError when a process has it open: it would go on writing to a file that is no longer
+    there.
     """
     _to_disk(new)
-    kept = None
-    if file.exists() and file.stat().st_size:
-        kept = _first_free(file)
-        with closing(_connect(file, wait_s=1.0)) as old:
-            try:
-                # Leaving WAL needs every other connection closed, and empties the WAL file into the database.
-                old.execute("PRAGMA journal_mode=DELETE")
-                old.execute("PRAGMA locking_mode=EXCLUSIVE")
-                old.execute("BEGIN EXCLUSIVE")
-            except sqlite3.OperationalError as error:
-                raise CopyError(f"{file} is in use: stop the gateway and the worker first") from error
-            os.link(file, kept)
-            new.replace(file)
-    else:
-        for leftover in ("-wal", "-shm"):
-            file.with_name(f"{file.name}{leftover}").unlink(missing_ok=True)
+    kept = _first_free(file)
+    if not file.exists() or not file.stat().st_size:
+        _move_log(file, kept)
+        new.replace(file)
+        _to_disk(file.parent)
+        return None
+    with closing(_connect(file, wait_s=1.0)) as old, file.open("r+b") as descriptor:
+        try:
+            # Leaving WAL needs every other connection closed, and empties the WAL file into the database.
+            old.execute("PRAGMA journal_mode=DELETE")
+            old.execute("PRAGMA locking_mode=EXCLUSIVE")
+            old.execute("BEGIN EXCLUSIVE")
+        except sqlite3.OperationalError as error:
+            raise CopyError(f"{file} is in use: stop the gateway and the worker first ({error})") from error
+        except sqlite3.DatabaseError:
+            old.close()
+            _refuse_if_open(file, descriptor.fileno())
+            _move_log(file, kept)
+        os.link(file, kept)
         new.replace(file)
     _to_disk(file.parent)
     return kept
+
+
+def _refuse_if_open(file: Path, descriptor: int) -> None:
+    """As BEGIN EXCLUSIVE, where SQLite cannot read the database: every connection holds a lock on these bytes.
+
+    They are 510 from PENDING_BYTE + 2 on (SQLite, os.h).
+    """
+    try:
+        fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 510, 0x40000000 + 2)
+    except OSError as error:
+        raise CopyError(f"{file} is in use: stop the gateway and the worker first") from error
+
+
+def _move_log(file: Path, kept: Path) -> None:
+    """Move away what was not yet written into the old database: it would be written into the new one."""
+    file.with_name(f"{file.name}-shm").unlink(missing_ok=True)
+    log = file.with_name(f"{file.name}-wal")
+    if log.exists():
+        log.rename(kept.with_name(f"{kept.name}-wal"))
 
 
 def export_snapshot(connection: Connection) -> str:

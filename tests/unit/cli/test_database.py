@@ -5,6 +5,8 @@ import random
 import shutil
 import sqlite3
 import stat
+import subprocess
+import sys
 import zipfile
 from contextlib import closing
 from pathlib import Path
@@ -167,6 +169,50 @@ def test_a_database_that_somebody_has_open_is_not_replaced(installation: Setting
     assert (ended.exit_code, "is in use" in ended.err) == (3, True)
     gateway.write(lambda connection: schema.stamp(connection, schema.NEWEST))
     gateway.close()
+    done(installation, "restore", file, "--replace")
+    assert_sound(installation)
+
+
+def test_a_damaged_database_is_replaced_and_its_log_does_not_get_into_the_new_one(
+    installation: Settings, tmp_path: Path
+) -> None:
+    file, database = tmp_path / "backup.zip", installation.home / "bankapi.db"
+    done(installation, "backup", file)
+    with closing(sqlite3.connect(database)) as crashed:
+        crashed.execute("UPDATE balances SET balance_minor = 1")
+        crashed.commit()
+        log = database.with_name("bankapi.db-wal").read_bytes()
+        assert log
+        ended = run(installation, "restore", file, "--replace")
+        assert (ended.exit_code, "is in use" in ended.err) == (3, True)
+    database.write_bytes(b"something else" * 1000)
+    database.with_name("bankapi.db-wal").write_bytes(log)
+    restored = done(installation, "restore", file, "--replace")
+    assert_sound(installation)
+    kept = Path(restored["kept"])
+    assert kept.read_bytes().startswith(b"something else")
+    assert kept.with_name(f"{kept.name}-wal").read_bytes() == log
+
+
+def test_a_damaged_database_that_somebody_has_open_is_not_replaced(installation: Settings, tmp_path: Path) -> None:
+    file, database = tmp_path / "backup.zip", installation.home / "bankapi.db"
+    done(installation, "backup", file)
+    script = f"""
+import sqlite3, sys
+database = sqlite3.connect({str(database)!r})
+database.execute("PRAGMA journal_mode=WAL")
+database.execute("SELECT count(*) FROM payments").fetchone()
+print("open", flush=True)
+sys.stdin.read()
+"""
+    with subprocess.Popen([sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as gateway:
+        assert gateway.stdout is not None
+        gateway.stdout.readline()
+        with database.open("r+b") as content:
+            content.write(b"something else" * 1000)
+        ended = run(installation, "restore", file, "--replace")
+        gateway.communicate()
+    assert (ended.exit_code, "is in use" in ended.err) == (3, True)
     done(installation, "restore", file, "--replace")
     assert_sound(installation)
 
