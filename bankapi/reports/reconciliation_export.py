@@ -35,7 +35,7 @@ def export(connection: Connection, found: Reconciliation, heading: Heading, fold
     if note is None:
         raise ExportRefused("it is not signed yet; bankapi worker signs it")
     certificate = _signer(connection, note)
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, mode=0o700)  # it names people's payments
     for name, digest, text in (
         ("register.txt", found.register_digest, registers.text(connection, found.register)),
         ("reconciliation.txt", found.digest, reconciliation.text(connection, found)),
