@@ -156,7 +156,9 @@ def test_the_receipt_names_what_is_kept_and_what_was_sent(kept: Way4Journal) -> 
 
 
 @needs_tools
-@pytest.mark.parametrize("number", ["42", "44", "47", "48"])
+@pytest.mark.parametrize(
+    "number", ["42", "47", *(pytest.param(each, marks=pytest.mark.slow) for each in ("43", "44", "46", "48"))]
+)
 def test_a_proof_of_a_receipt_needs_openssl_alone(kept: Way4Journal, tmp_path: Path, number: str) -> None:
     folder = _exported(kept, f"0000000000{number}", tmp_path)
     by_soap = {"47": "", "48": "cancellation"}.get(number)

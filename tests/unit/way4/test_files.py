@@ -109,7 +109,7 @@ row_strategy = st.builds(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(row_strategy, max_size=8, unique_by=lambda row: row.reference))
 def test_what_is_written_is_read_as_it_was(records: Records, rows: list[RegisterRow]) -> None:
     file = io.BytesIO()
