@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from configparser import ConfigParser
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 from zoneinfo import ZoneInfo
@@ -100,6 +101,29 @@ class ReportsSettings:
     """How long after its dealer's midnight a business day is closed by the worker."""
 
 
+class Reach(StrEnum):
+    """Who can reach an address that asks nobody who they are."""
+
+    LOOPBACK = "loopback"
+    NETWORK = "network"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MonitoringSettings:
+    """Health, readiness and metrics over plain HTTP: section `[monitoring]`."""
+
+    host: str = "127.0.0.1"
+    port: int = 9464
+    """0 means that there is none."""
+    reach: Reach = Reach.LOOPBACK
+    """loopback, or network to allow a host that other machines can reach."""
+    slow_request_ms: float = 1000.0
+    """A request that takes longer is logged with its stages. Ping says DEGRADED when half of the payments do."""
+    late_s: float = 300.0
+    """How long an exchange may wait for a checkpoint before the gateway is not ready, and it or a due notice before
+    Ping says DEGRADED."""
+
+
 class IdNotation(StrEnum):
     """How an SMSC writes the ids it gives to messages."""
 
@@ -162,6 +186,7 @@ class Settings:
     storage: StorageSettings = field(default_factory=StorageSettings)
     evidence: EvidenceSettings = field(default_factory=EvidenceSettings)
     reports: ReportsSettings = field(default_factory=ReportsSettings)
+    monitoring: MonitoringSettings = field(default_factory=MonitoringSettings)
     sms: SMSSettings = field(default_factory=SMSSettings)
     sms_fallback: SMSCSettings = field(default_factory=SMSCSettings)
 
@@ -215,6 +240,7 @@ _SECTIONS: Final[dict[str, type[Any]]] = {
     "storage": StorageSettings,
     "evidence": EvidenceSettings,
     "reports": ReportsSettings,
+    "monitoring": MonitoringSettings,
     "sms": SMSSettings,
     "sms_fallback": SMSCSettings,
 }
@@ -276,7 +302,25 @@ def _check(settings: Settings) -> None:
         raise SettingsError("origin in [evidence] must be a name without spaces")
     if not gateway.url.startswith("https://"):
         raise SettingsError("url in [gateway] must be https: the gateway is never served in the clear")
+    _check_monitoring(settings)
     _check_sms(settings)
+
+
+def _check_monitoring(settings: Settings) -> None:
+    monitoring, evidence = settings.monitoring, settings.evidence
+    if not 0 <= monitoring.port <= 65535:
+        raise SettingsError("port in [monitoring] must be between 0 and 65535")
+    try:
+        address = ip_address(monitoring.host)
+    except ValueError as error:
+        raise SettingsError("host in [monitoring] must be an IP address such as 127.0.0.1") from error
+    if not address.is_loopback and monitoring.reach is Reach.LOOPBACK:
+        raise SettingsError(
+            "host in [monitoring] can be reached by other machines, and nobody is asked who they are: "
+            "say reach = network if that is meant"
+        )
+    if monitoring.late_s <= evidence.seal_s + evidence.checkpoint_s:
+        raise SettingsError("late_s in [monitoring] must be more than seal_s and checkpoint_s in [evidence] together")
 
 
 def _check_sms(settings: Settings) -> None:

@@ -43,7 +43,7 @@ def start_gateway(settings: Settings, **environment: str) -> Iterator[RunningGat
     with log_file.open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-c", "from bankapi.cli.main import main; main()", "serve"],
-            env={**os.environ, **environment, "BANKAPI_HOME": str(settings.home)},
+            env={**os.environ, "BANKAPI_MONITORING_PORT": "0", **environment, "BANKAPI_HOME": str(settings.home)},
             stderr=log,
             stdout=log,
         )

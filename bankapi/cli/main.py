@@ -24,6 +24,7 @@ from bankapi.cli import (
     languages,
     limits,
     message,
+    monitor,
     notices,
     payments,
     rates,
@@ -73,6 +74,7 @@ def cli(context: click.Context) -> None:
 for _command in (
     *service.COMMANDS,
     worker.worker,
+    monitor.monitor,
     *payments.COMMANDS,
     atm.atm,
     dealers.dealer,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from bankapi import clock
-from bankapi.cli import home
+from bankapi.cli import home, monitor
 from bankapi.cli.administration import require_fitting_database
 from bankapi.cli.output import CommandFailed, refused
 from bankapi.settings import TLS, Settings, SettingsError
@@ -64,7 +64,7 @@ def serve(settings: Settings, /, no_worker: bool, is_check: bool) -> None:
             options.terms()
             make_application()
             return
-        with nullcontext() if no_worker else _worker(settings):
+        with monitor.watching(settings), nullcontext() if no_worker else _worker(settings):
             server.serve(make_application, options)
     except ValueError as error:
         raise CommandFailed(str(error)) from error

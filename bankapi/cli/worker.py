@@ -17,6 +17,7 @@ from bankapi.cli import reconciliations
 from bankapi.cli.administration import require_fitting_database
 from bankapi.evidence import sealing
 from bankapi.gateway import journal, keys
+from bankapi.monitoring import metrics, processes
 from bankapi.notices.dispatcher import Dispatcher
 from bankapi.reports import closing, reconciliation
 from bankapi.settings import Settings
@@ -52,6 +53,7 @@ class Job:
             return self.do()
         except Exception as error:
             # Whatever it is (the database is away, a disk is full), the work waits for the next try.
+            metrics.ours().task_failures.labels(self.name).inc()
             LOG.error("%s failed", self.name, extra={"failure": type(error).__name__, "where": journal.where(error)})
             return _REST_AFTER_FAILURE_S
 
@@ -67,6 +69,7 @@ def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
     """
     require_fitting_database(settings)
     journal.configure()
+    processes.take_turn()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

@@ -25,14 +25,15 @@ from bankapi.contract.application import Contract, card_bin, exchange_header, re
 from bankapi.evidence import exchanges
 from bankapi.evidence.exchanges import Exchange, SignedRequest
 from bankapi.evidence.sealing import NewestCheckpoint
-from bankapi.gateway import admission, deadlines, envelope, faults, tls
+from bankapi.gateway import admission, deadlines, envelope, faults, monitoring, tls
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.journal import where
 from bankapi.languages import choosing
 from bankapi.languages.texts import DEFAULT_LANGUAGE
+from bankapi.monitoring.watch import Door, Observer, Stage, Watch
 from bankapi.notices.outbox import Outbox
 from bankapi.operations.call import Call
-from bankapi.refusals import Failure, FaultCode, Refusal, Rule
+from bankapi.refusals import Failure, FaultCode, Refusal, ResultCode, Rule
 from bankapi.storage.engine import STORAGE_ERRORS, Store
 from bankapi.wsse import signing, verification
 from bankapi.wsse.profile import SecurityProfile
@@ -59,6 +60,7 @@ class Gateway:
     """None when the installation sends no SMS."""
     patience_s: float
     """A request that waited longer for its turn is refused as OVERLOADED: better a quick no than a late yes."""
+    observer: Observer
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,7 @@ class _Progress:
 
     exchange_id: str
     received_at: datetime
+    watch: Watch
     request: bytes = b""
     tls_fingerprint: bytes | None = None
     verified: VerifiedEnvelope | None = None
@@ -88,17 +91,19 @@ class _Progress:
 
 def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
     """Answer one HTTP request. Never raises: whatever goes wrong is a signed fault and a journal line."""
-    progress = _Progress(str(ULID()), gateway.clock())
+    waited_s = deadlines.waited_s(environ)
+    progress = _Progress(str(ULID()), gateway.clock(), Watch(Door.SOAP, waited_s))
     try:
         peer = tls.identify(environ)
         progress.tls_fingerprint = peer.fingerprint
         received = envelope.receive(environ, progress.keep)
-        if deadlines.waited_s(environ) > gateway.patience_s:
+        if waited_s > gateway.patience_s:
             raise Failure(FaultCode.OVERLOADED)
         parsed = envelope.parse(received)
         if parsed.operation in gateway.contract.operations:  # the caller's name reaches no journal
             progress.operation = parsed.operation
         conforming = gateway.conformity.check(parsed)
+        progress.watch.passed(Stage.CHECK)
         progress.verified = verified = verification.verify(
             conforming.envelope,
             profile=gateway.profile,
@@ -107,16 +112,22 @@ def answer(gateway: Gateway, environ: Mapping[str, Any]) -> SignedAnswer:
             find_certificate=lambda reference: _registered_certificate(gateway, reference),
         )
         progress.language = requested_language(verified.body) or DEFAULT_LANGUAGE
+        progress.watch.passed(Stage.VERIFY)
 
         def perform(connection: Connection) -> SignedAnswer:
+            progress.watch.passed(Stage.TURN)
             terminal = admission.admit(connection, peer, verified, gateway.clock())
             return _perform(gateway, connection, progress, verified, terminal)
 
-        return gateway.store.write(perform)
+        signed = gateway.store.write(perform)
+        progress.watch.passed(Stage.COMMIT)
+        return signed
     except STORAGE_ERRORS as error:
         return _unavailable(gateway, progress, error)
     except Exception as error:
         return _refuse(gateway, progress, error)
+    finally:
+        gateway.observer.ended(progress.watch, progress.operation, progress.exchange_id)
 
 
 def _perform(
@@ -130,10 +141,22 @@ def _perform(
         dealer=terminal.dealer_language,
     )
     progress.language = language
-    call = Call(connection, terminal, gateway.clock(), language, progress.exchange_id, gateway.outbox)
+    call = Call(
+        connection,
+        terminal,
+        gateway.clock(),
+        language,
+        progress.exchange_id,
+        gateway.outbox,
+        gateway.observer.lateness.is_late,
+    )
     done = gateway.contract.dispatch(verified.body, call)
+    progress.watch.outcome = str(done.result)
+    progress.watch.event = monitoring.event_of(done.operation, verified.body, done.answer, done.result, terminal)
+    progress.watch.passed(Stage.PERFORM)
     signed = _sign(gateway, progress, done.answer)
     exchanges.append(connection, _evidence(gateway, progress, signed, str(done.result), terminal_id=terminal.id))
+    progress.watch.passed(Stage.SIGN)
     return SignedAnswer(signed, is_fault=False)
 
 
@@ -142,6 +165,7 @@ def _unavailable(gateway: Gateway, progress: _Progress, error: Exception) -> Sig
     if progress.verified is None or progress.operation is None:
         return _refuse(gateway, progress, error)
     cause = faults.cause_of(error)
+    progress.watch.did_not_commit(ResultCode.TEMPORARILY_UNAVAILABLE, type(error).__name__)
     extra = {"exchange_id": progress.exchange_id, "rule": cause.rule, "operation": progress.operation}
     journal.error("unavailable", extra={**extra, "failure": type(error).__name__, "where": where(error)})
     answer = gateway.contract.unavailable(progress.operation, progress.language, gateway.clock())
@@ -151,6 +175,7 @@ def _unavailable(gateway: Gateway, progress: _Progress, error: Exception) -> Sig
 def _refuse(gateway: Gateway, progress: _Progress, error: Exception) -> SignedAnswer:
     """Say no, or that we are broken: one journal line, one evidence row of its own, one signed fault."""
     cause = faults.cause_of(error)
+    progress.watch.refused(cause.code, cause.rule)
     fault = faults.fault(cause, progress.exchange_id, progress.language)
     signed = _sign(gateway, progress, fault)
     journal.warning(

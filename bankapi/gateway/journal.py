@@ -16,6 +16,8 @@ FIELDS: Final = (
     "rule",
     "fault",
     "tls_fingerprint",
+    "duration_ms",
+    "stages_ms",
     "failure",
     "where",
 )

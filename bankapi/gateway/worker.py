@@ -25,10 +25,13 @@ from gunicorn.workers.gthread import ThreadWorker
 from bankapi.gateway import front
 from bankapi.gateway.deadlines import AnsweringFrontSocket, Connection, Deadlines, Stage
 from bankapi.gateway.tls import ServerTerms
+from bankapi.monitoring import metrics, processes
 
 WAIT = object()
 """What a thread answers about a connection that must wait for its client."""
 DEADLINES_CHECKED_S = 0.1
+NO_CERTIFICATE = frozenset({"PEER_DID_NOT_RETURN_A_CERTIFICATE"})
+"""What OpenSSL says of a client that has none; of one whose certificate is refused it says which alert it sends."""
 STATUSES = {
     LimitRequestLine: "414 URI Too Long",
     LimitRequestHeaders: "431 Request Header Fields Too Large",
@@ -47,6 +50,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         self.context = self.terms and self.terms.context()
         self.waiting: dict[Connection, None] = {}
         self.deadlines_checked_at = 0.0
+        processes.take_turn()
+        self.metrics = metrics.ours()
+        self.metrics.workers.set(1)
         super().init_process()
 
     def handle_quit(self, sig: int, frame: object) -> None:
@@ -96,7 +102,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             return
         self.deadlines_checked_at = now
         for conn in [conn for conn in self.waiting if conn.is_late(now)]:
-            self._drop(conn)
+            self._drop_late(conn)
+        self.metrics.beat_at.set_to_current_time()
+        self.metrics.connections.set(self.nr_conns)
+        self.metrics.waiting.set(self.tpool._work_queue.qsize())
 
     def enqueue_req(self, conn: Connection) -> None:
         conn.queued_at = time.monotonic()
@@ -104,7 +113,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def _wait(self, conn: Connection) -> None:
         if conn.is_late(time.monotonic()):  # A client that drips is often not here when all are looked at.
-            self._drop(conn)
+            self._drop_late(conn)
             return
         self.waiting[conn] = None
         try:
@@ -140,6 +149,11 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         with suppress(OSError, KeyError, ValueError):
             self.poller.unregister(conn.sock)
 
+    def _drop_late(self, conn: Connection) -> None:
+        if conn.stage is not Stage.CLOSING:  # there it is we who have said the last word
+            self.metrics.late_connections.labels(conn.stage.name.lower()).inc()
+        self._drop(conn)
+
     def _drop(self, conn: Connection) -> None:
         self._stop_waiting(conn)
         self.nr_conns -= 1
@@ -161,6 +175,7 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             conn.begin_answer(keep_alive=False)
             return self.handle(conn)
         except ssl.SSLError as error:
+            self.metrics.handshake_failures.labels(_reason(error)).inc()
             self.log.info("%s: TLS refused: %s", conn.client[0], error.reason or error)
         except OSError:
             pass  # The client has gone.
@@ -180,8 +195,16 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         ours = isinstance(exc, InvalidResponseHeader | InvalidResponseHeaderName)
         if isinstance(exc, ParseException) and not ours:
             status = STATUSES.get(type(exc), "400 Bad Request")
+            self.metrics.http_refusals.labels(type(exc).__name__).inc()
             self.log.warning("%s: HTTP refused: %s", addr[0] if addr else "front", type(exc).__name__)
         else:
             status = "500 Internal Server Error"
             self.log.error("request failed", exc_info=exc)
         client.sendall(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".encode("ascii"))
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """One of three words: what a client sends must not make up names of its own."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "certificate"
+    return "no-certificate" if error.reason in NO_CERTIFICATE else "protocol"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import resources
 from typing import Any, Final
 
@@ -12,6 +13,8 @@ from bankapi.evidence.sealing import NewestCheckpoint
 from bankapi.gateway import exchange, faults, keys
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.exchange import Gateway
+from bankapi.monitoring.lateness import Lateness
+from bankapi.monitoring.watch import Observer
 from bankapi.notices import outbox
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
@@ -58,7 +61,15 @@ def create_gateway(settings: Settings) -> Gateway:
         checkpoints=NewestCheckpoint(store),
         outbox=outbox.of(settings),
         patience_s=settings.gateway.patience_s,
+        observer=_observer(settings, store),
     )
+
+
+def _observer(settings: Settings, store: Store) -> Observer:
+    slow_s = settings.monitoring.slow_request_ms / 1000
+    late = timedelta(seconds=settings.monitoring.late_s)
+    lateness = Lateness(store, clock.utc_now, slow_s=slow_s, late=late, has_notices=bool(settings.sms.host))
+    return Observer(store, lateness, slow_s=slow_s)
 
 
 def create_application(settings: Settings, open_doors: OpenDoors = lambda gateway: {}) -> Application:

@@ -1,5 +1,6 @@
 """What every operation is given."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
@@ -24,6 +25,8 @@ class Call:
     exchange_id: str
     outbox: Outbox | None = None
     """Where subscribers' notices are queued; none when the installation sends no SMS."""
+    is_late: Callable[[], bool] = lambda: False
+    """Whether payments, the journal or notices are late now, as far as the gateway knows: what Ping asks."""
 
     @property
     def business_on(self) -> date:

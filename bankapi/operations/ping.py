@@ -24,5 +24,8 @@ class Availability:
 
 
 def ping(call: Call) -> Availability:
-    """AVAILABLE: this answer itself is being written durably, in the transaction every payment uses."""
-    return Availability(ServiceState.AVAILABLE, call.now)
+    """AVAILABLE: this answer itself is being written durably, in the transaction every payment uses.
+
+    DEGRADED: that, too, but payments take long, or the journal or notices are behind.
+    """
+    return Availability(ServiceState.DEGRADED if call.is_late() else ServiceState.AVAILABLE, call.now)

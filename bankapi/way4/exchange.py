@@ -27,11 +27,12 @@ from bankapi.evidence import exchanges, receipts
 from bankapi.evidence.claims import Asked
 from bankapi.evidence.exchanges import Exchange
 from bankapi.evidence.receipts import Receipt
-from bankapi.gateway import deadlines, envelope, faults, tls
+from bankapi.gateway import deadlines, envelope, faults, monitoring, tls
 from bankapi.gateway.exchange import Gateway
 from bankapi.gateway.journal import where
 from bankapi.languages import catalog, choosing
 from bankapi.languages.texts import DEFAULT_LANGUAGE
+from bankapi.monitoring.watch import PAYING, Door, PaymentEvent, Stage, Watch
 from bankapi.operations.call import Call
 from bankapi.refusals import Failure, FaultCode, Refusal, ResultCode
 from bankapi.storage.engine import STORAGE_ERRORS
@@ -73,6 +74,7 @@ class _Progress:
 
     exchange_id: str
     received_at: datetime
+    watch: Watch
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(32))
     received: bytes = b""
     tls_fingerprint: bytes | None = None
@@ -87,28 +89,36 @@ class _Progress:
 def answer(way4: Way4, environ: Mapping[str, Any]) -> ReceiptedAnswer:
     """Answer one HTTP request. Never raises: whatever goes wrong is an answer and a journal line."""
     gateway = way4.gateway
-    progress = _Progress(str(ULID()), gateway.clock())
+    waited_s = deadlines.waited_s(environ)
+    progress = _Progress(str(ULID()), gateway.clock(), Watch(Door.WAY4, waited_s))
     try:
         peer = tls.identify(environ)
         progress.tls_fingerprint = peer.fingerprint
         received = envelope.receive(environ, progress.keep, message.MEDIA_TYPES)
-        if deadlines.waited_s(environ) > gateway.patience_s:
+        if waited_s > gateway.patience_s:
             raise Failure(FaultCode.OVERLOADED)
         progress.parsed = parsed = message.parse(received)
         conforming = way4.conformity.check(parsed)
         progress.asked = asked = reading.read(conforming, way4.configuration)
         progress.language = asked.language or DEFAULT_LANGUAGE
         kept_request = redaction.kept_copy(parsed.root, asked.phone)
+        progress.watch.passed(Stage.CHECK)
 
         def perform(connection: Connection) -> ReceiptedAnswer:
+            progress.watch.passed(Stage.TURN)
             terminal = admission.admit(connection, peer, asked.terminal, gateway.clock())
             return _perform(way4, connection, progress, parsed.root, asked, kept_request, terminal)
 
-        return gateway.store.write(perform)
+        receipted = gateway.store.write(perform)
+        progress.watch.passed(Stage.COMMIT)
+        return receipted
     except STORAGE_ERRORS as error:
         return _unavailable(way4, progress, error)
     except Exception as error:
         return _refuse(way4, progress, error)
+    finally:
+        operation = None if progress.asked is None else progress.asked.operation
+        gateway.observer.ended(progress.watch, operation, progress.exchange_id)
 
 
 def _perform(
@@ -132,6 +142,9 @@ def _perform(
     zone = configuration.zone or ZoneInfo(terminal.time_zone)
     call = Call(connection, terminal, gateway.clock(), language, progress.exchange_id, gateway.outbox)
     done = performing.perform(call, asked, zone)
+    progress.watch.outcome = str(done.result)
+    progress.watch.event = _event(asked, done, terminal)
+    progress.watch.passed(Stage.PERFORM)
     ids = {configuration.payment_id: done.payment_id, configuration.validation_id: done.validation_id}
     answered = answers.answer(
         root,
@@ -150,13 +163,23 @@ def _perform(
         facts=done.answered,
         terminal_id=terminal.id,
     )
-    return _append(way4, connection, progress, "200 OK", answered, kept)
+    receipted = _append(way4, connection, progress, "200 OK", answered, kept)
+    progress.watch.passed(Stage.SIGN)
+    return receipted
+
+
+def _event(asked: UfxRequest, done: performing.Done, terminal: Terminal) -> PaymentEvent | None:
+    """What became of a payment, for the first time."""
+    if asked.operation not in PAYING or asked.amount is None or done.answered.get("replayed"):
+        return None
+    return monitoring.event(asked.operation, done.result, done.answered.get("status"), asked.amount, terminal)
 
 
 def _unavailable(way4: Way4, progress: _Progress, error: Exception) -> ReceiptedAnswer:
     """The database cannot: nothing was decided, and nothing can be kept but a line in the log."""
     if progress.parsed is None or progress.asked is None:
         return _refuse(way4, progress, error)
+    progress.watch.did_not_commit(ResultCode.TEMPORARILY_UNAVAILABLE, type(error).__name__)
     extra = {"exchange_id": progress.exchange_id, "operation": progress.asked.operation}
     extra |= {"rule": faults.cause_of(error).rule, "failure": type(error).__name__, "where": where(error)}
     journal.error("unavailable", extra=extra)
@@ -176,6 +199,7 @@ def _refuse(way4: Way4, progress: _Progress, error: Exception) -> ReceiptedAnswe
     A message that was read as UFX is echoed with HTTP 200; of any other there is nothing to echo.
     """
     cause = faults.cause_of(error)
+    progress.watch.refused(cause.code, cause.rule)
     journal.warning(
         "refused",
         extra={
