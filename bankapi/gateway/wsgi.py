@@ -41,6 +41,7 @@ SOAP_PATH: Final = "/soap/v1"
 _XML: Final = "text/xml; charset=utf-8"
 _PUBLISHED: Final = {
     "/schemas/bankapi-v1.xsd": ("bankapi.schemas", "bankapi-v1.xsd"),
+    "/schemas/bankapi-register-v1.xsd": ("bankapi.schemas", "bankapi-register-v1.xsd"),
     "/wsdl/bankapi-v1.wsdl": ("bankapi.wsdl", "bankapi-v1.wsdl"),
 }
 
