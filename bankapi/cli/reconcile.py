@@ -106,7 +106,7 @@ def register() -> None:
 @click.option("--dealer", required=True, help="Whose payments.")
 @click.option("--on", "day", type=DAY, required=True, help="The business day, e.g. 2026-11-23.")
 @click.option(
-    "--format", "format_", type=click.Choice([each.value for each in Form]), default=Form.CSV, show_default=True
+    "--format", "format_", type=click.Choice([each.value for each in Form]), default=Form.CSV.value, show_default=True
 )
 @click.option("--reference", help="The register's name in XML.  [default: the day]")
 @click.option("--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
