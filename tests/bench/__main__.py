@@ -16,7 +16,7 @@ from bankapi.cli.authority import new_rsa_key
 from bankapi.cli.payments import terminal_client
 from bankapi.evidence import sealing
 from bankapi.storage.engine import Store
-from tests.bench import audits, growth, load, sms, stages
+from tests.bench import audits, growth, load, reports, sms, stages
 from tests.conftest import copy_home
 from tests.running import start_gateway
 
@@ -30,8 +30,12 @@ def main() -> None:
     arguments.add_argument("--growth", action="store_true", help="cost at 10^4 and at 10^6 stored payments instead")
     arguments.add_argument("--audit", type=int, metavar="N", help="cost of an audit of up to N exchanges instead")
     arguments.add_argument("--sms", action="store_true", help="payments per second with an SMSC down and up instead")
+    arguments.add_argument("--reports", action="store_true", help="reports of 10^5 and of 10^6 payments instead")
     asked = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        if asked.reports:
+            reports.run(Path(folder))
+            return
         if asked.audit:
             audits.run(Path(folder), [size for size in (1000, 10_000, 100_000) if size < asked.audit] + [asked.audit])
             return

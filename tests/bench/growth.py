@@ -100,7 +100,7 @@ def _stock(file: Path, size: int) -> Stocked:
         rows = _rows(size, terminal, accounts, receivable, balances, chosen)
         while batch := list(islice(rows, _BATCH)):
             for table, places in (("payments", 0), ("billing_transactions", 1), ("postings", 2), ("postings", 3)):
-                _insert(database, table, [each[places] for each in batch])
+                insert(database, table, [each[places] for each in batch])
             database.commit()
         database.executemany(
             "UPDATE balances SET balance_minor = ? WHERE ledger_account_id = ?",
@@ -177,7 +177,8 @@ def _rows(
         )
 
 
-def _insert(database: sqlite3.Connection, table: str, rows: Sequence[dict[str, Any]]) -> None:
+def insert(database: sqlite3.Connection, table: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Rows that have the same columns, as they are."""
     names = list(rows[0])
     statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({', '.join(f':{name}' for name in names)})"
     database.executemany(statement, rows)
