@@ -157,6 +157,7 @@ class Rule(Enum):
     ADMISSION_TERMINAL_BLOCKED = "admission.terminal-blocked", FaultCode.SECURITY
     ADMISSION_DEALER_BLOCKED = "admission.dealer-blocked", FaultCode.SECURITY
     ADMISSION_TERMINAL_UNKNOWN = "admission.terminal-unknown", FaultCode.SECURITY
+    ADMISSION_SIGNATURE_REQUIRED = "admission.signature-required", FaultCode.SECURITY
     # UFX, public subset (way4)
     WAY4_NOT_UFX = "way4.not-ufx", FaultCode.MALFORMED_MESSAGE
     WAY4_MESSAGE_CODE = "way4.message-code", FaultCode.SCHEMA_VIOLATION

@@ -70,6 +70,7 @@ ADVICE: Final[dict[Rule, str]] = {
     Rule.ADMISSION_TERMINAL_BLOCKED: "The terminal is blocked: ask the operator.",
     Rule.ADMISSION_DEALER_BLOCKED: "The dealer is blocked: ask the operator.",
     Rule.ADMISSION_TERMINAL_UNKNOWN: "Name a registered terminal of the dealer whose channel sends the message.",
+    Rule.ADMISSION_SIGNATURE_REQUIRED: "Sign over SOAP, or have the operator name the dealer in [access] of way4.ini.",
     Rule.WAY4_NOT_UFX: "Send one UFXMsg without a namespace, direction Rq, with one Doc or Information in MsgData.",
     Rule.WAY4_MESSAGE_CODE: "Use a message code that the operator has mapped to an operation in way4.ini.",
     Rule.WAY4_FIELD: "Give the named field once, in the form and place that GUIDE.md and way4.ini name.",

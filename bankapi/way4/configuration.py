@@ -1,7 +1,7 @@
 """The configuration of the adapter: `way4.ini` in the home; the file of that name beside this module is the demo's.
 
 Message codes and places are a matter of each Way4 installation, so that none of them is in the program. What a file
-leaves out of [paths], [references], [time], [amounts] and [resp_codes] is as in the demo's; [messages] and
+leaves out of [paths], [references], [time], [amounts] and [resp_codes] is as in the demo's; [messages], [access] and
 [terminals] are the file's alone.
 """
 
@@ -26,6 +26,8 @@ from bankapi.way4.references import Template, TemplateError
 INFORMATION: Final = "Information"
 """Stands for the message code of an inquiry, which has none."""
 DEALER_ZONE: Final = "dealer"
+_FREE: Final = ("messages", "terminals")
+"""Sections whose options have names of the installation's own."""
 
 
 class Operation(StrEnum):
@@ -80,6 +82,8 @@ class Configuration:
 
     operations: Mapping[str, Operation]
     """Message code, with the codes beside it, → operation."""
+    dealers: frozenset[str]
+    """Whose messages are taken although they carry no signature."""
     terminals: Mapping[str, str]
     paths: Mapping[Field, tuple[Path, ...]]
     references: tuple[Template, ...]
@@ -121,12 +125,13 @@ def read(text: str, name: str) -> Configuration:
     for section, options in given.items():
         if section not in default:
             reader.mistake(f"no such section [{section}]")
-        elif section not in ("messages", "terminals"):
+        elif section not in _FREE:
             for option in options.keys() - default[section].keys():
                 reader.mistake(f"no such option in [{section}]: {option}")
     values = {section: {**options, **given.get(section, {})} for section, options in default.items()}
     configuration = Configuration(
         operations=reader.operations(given.get("messages", {})),
+        dealers=reader.dealers(given.get("access", {}).get("dealers", "")),
         terminals=given.get("terminals", {}),
         paths={field: reader.paths(field, values["paths"][field]) for field in Field},
         references=reader.templates(values["references"]["reference"]),
@@ -175,6 +180,11 @@ class _Reader:
         if not given:
             self.mistake("[messages] names no message code, so that nothing would be answered")
         return found
+
+    def dealers(self, text: str) -> frozenset[str]:
+        if not text.split():
+            self.mistake("dealers in [access] names nobody, so that everybody would be refused")
+        return frozenset(text.split())
 
     def paths(self, field: Field, text: str) -> tuple[Path, ...]:
         found = []

@@ -106,7 +106,7 @@ def answer(way4: Way4, environ: Mapping[str, Any]) -> ReceiptedAnswer:
 
         def perform(connection: Connection) -> ReceiptedAnswer:
             progress.watch.passed(Stage.TURN)
-            terminal = admission.admit(connection, peer, asked.terminal, gateway.clock())
+            terminal = admission.admit(connection, peer, asked.terminal, way4.configuration.dealers, gateway.clock())
             return _perform(way4, connection, progress, parsed.root, asked, kept_request, terminal)
 
         receipted = gateway.store.write(perform)

@@ -90,6 +90,16 @@ def test_a_terminal_that_may_not_call_an_operation_is_told_so_and_decides_nothin
     assert door.code(Operation.REGISTER, **of) == "OK"
 
 
+def test_a_dealer_who_has_not_agreed_to_it_is_not_taken_at_its_word(door: Door) -> None:
+    """Its terminal's key is good for a handshake; a payment needs its signature, and so SOAP."""
+    shop = channel_client(door.gateway.settings, terminal="ATM-0101")
+    before = door.books()
+    reply = shop.send(message(terminal="ATM-0101").encode())
+    assert door.row(reply)["rule"] == "admission.signature-required"
+    assert (reply.root.get("resp_code"), door.books()) == ("63", before)
+    shop.close()
+
+
 def test_a_certificate_must_be_registered_and_not_revoked(door: Door) -> None:
     settings, now = door.gateway.settings, clock.utc_now()
     authority = Authority.load(settings.ca_certificate, settings.ca_key)

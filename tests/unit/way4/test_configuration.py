@@ -11,7 +11,7 @@ from bankapi.way4 import configuration, currencies
 from bankapi.way4.configuration import OUTCOMES, Configuration, ConfigurationError, Operation
 from bankapi.way4.references import Template, TemplateError, compose
 
-GOOD = "[messages]\n02000R = register\n"
+GOOD = "[access]\ndealers = DEMO-BANK\n[messages]\n02000R = register\n"
 
 
 def test_the_demo_names_every_outcome_and_every_operation(demo: Configuration) -> None:
@@ -42,6 +42,7 @@ def test_no_file_is_no_configuration(tmp_path: Path) -> None:
         ("[messages]\n02000R = pay\n", "02000R in [messages] must be one of validate, register"),
         ("[messages]\n02000R+ = register\n", "is no message code"),
         ("[messages]\n+X = register\n", "is no message code"),
+        ("[messages]\n02000R = register\n", "dealers in [access] names nobody"),
         (GOOD + "[mesages]\n", "no such section [mesages]"),
         (GOOD + "[paths]\nmsisdnn = Doc/X\n", "no such option in [paths]: msisdnn"),
         (GOOD + "[paths]\namount =\n", "[paths] names no place for amount"),

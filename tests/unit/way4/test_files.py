@@ -126,12 +126,14 @@ def test_what_is_written_is_read_as_it_was(records: Records, rows: list[Register
 
 def test_a_reference_that_no_template_makes_cannot_be_written(conformity: Conformity) -> None:
     by = configuration.read(
-        "[messages]\nP+X = register\nP_rev = cancel\nP = register\n[references]\nreference = {terminal}/{rrn}\n", "test"
+        "[access]\ndealers = X\n[messages]\nP+X = register\nP_rev = cancel\nP = register\n"
+        "[references]\nreference = {terminal}/{rrn}\n",
+        "test",
     )
     row = RegisterRow("SOAP-1", RowStatus.REGISTERED, Money(1, "RUB"))
     with pytest.raises(DocFileError, match="made by no template"):
         files.write(io.BytesIO(), HEADER, [row], Records(by, conformity, MOSCOW))
-    only = configuration.read("[messages]\nP+X = register\n", "test")
+    only = configuration.read("[access]\ndealers = X\n[messages]\nP+X = register\n", "test")
     with pytest.raises(DocFileError, match="no plain code for register"):
         files.write(io.BytesIO(), HEADER, [row], Records(only, conformity, MOSCOW))
 
