@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HOME_  := $(or $(BANKAPI_HOME),var)
 
-.PHONY: run test lint interop storage bench clean
+.PHONY: run test lint interop storage bench bench-reports clean
 .DEFAULT_GOAL := run
 
 $(READY): setup.cfg pyproject.toml
@@ -43,6 +43,10 @@ storage: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
+
+# Time and memory of reports of a hundred thousand and of a million payments; takes minutes.
+bench-reports: $(READY)
+	$(BIN)/python -m tests.bench --reports
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
