@@ -1,14 +1,16 @@
-"""What a man in the middle can do to an answer without the gateway's signing key."""
+"""What a man in the middle can do to an answer without the gateway's signing key, and what the gateway will do."""
 
 from copy import deepcopy
 
 from lxml import etree
 
 from bankapi import clock
+from bankapi.contract.types import NAMESPACE
 from bankapi.gateway import keys
 from bankapi.settings import Settings
 from bankapi.wsse import signing
 from bankapi.wsse.names import BODY, HEADER, SECURITY, SIGNATURE, WSU_ID
+from bankapi.wsse.signing import SigningIdentity
 from tests.interop.middle import Change
 
 STATUS = b">NEVER_SEEN<"
@@ -23,7 +25,12 @@ def changed(answer: bytes) -> bytes:
 
 def without_signature(answer: bytes) -> bytes:
     """Another Body, and no Signature."""
-    envelope = etree.fromstring(changed(answer))
+    return unsigned(changed(answer))
+
+
+def unsigned(answer: bytes) -> bytes:
+    """The same Body, and no Signature."""
+    envelope = etree.fromstring(answer)
     signature = next(envelope.iter(SIGNATURE))
     signature.getparent().remove(signature)
     return etree.tostring(envelope)
@@ -50,14 +57,27 @@ def wrapped_under_the_same_id(answer: bytes) -> bytes:
 def signed_by_terminal(settings: Settings, terminal: str) -> Change:
     """Another Body, well signed by a certificate of the same CA; the genuine Exchange header is signed along."""
     identity = keys.load_identity(*(settings.terminal_file(terminal, name) for name in ("cert.pem", "key.pem")))
+    return lambda answer: _sign(etree.fromstring(changed(answer)), identity)
 
-    def forge(answer: bytes) -> bytes:
-        envelope = etree.fromstring(changed(answer))
-        (exchange,) = (header for header in envelope.find(HEADER) if header.tag != SECURITY)
-        del exchange.attrib[WSU_ID]
-        return signing.sign_envelope(envelope.find(BODY)[0], identity, now=clock.utc_now(), headers=[exchange])
 
-    return forge
+def of_a_later_contract(settings: Settings) -> Change:
+    """No forgery: the gateway's own signature over an answer with one more element than today's contract has."""
+    identity = keys.load_identity(*(settings.gateway_file(name) for name in ("signing-cert.pem", "signing-key.pem")))
+
+    def extend(answer: bytes) -> bytes:
+        envelope = etree.fromstring(answer)
+        payload = envelope.find(BODY)[0]
+        etree.SubElement(payload, f"{{{NAMESPACE}}}AddedLater").text = "1"
+        return _sign(envelope, identity)
+
+    return extend
+
+
+def _sign(envelope: etree._Element, identity: SigningIdentity) -> bytes:
+    """The envelope's Body and Exchange header, signed anew."""
+    (exchange,) = (header for header in envelope.find(HEADER) if header.tag != SECURITY)
+    del exchange.attrib[WSU_ID]
+    return signing.sign_envelope(envelope.find(BODY)[0], identity, now=clock.utc_now(), headers=[exchange])
 
 
 def _wrap(answer: bytes, new_id: str | None) -> bytes:

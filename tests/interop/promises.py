@@ -11,13 +11,8 @@ from tests.interop import answers
 from tests.interop.middle import Change, man_in_the_middle
 from tests.interop.stacks import Run, Stack, evidence, xmlsec1_accepts
 
-ON_ANSWERS = (
-    answers.changed,
-    answers.without_signature,
-    answers.without_security,
-    answers.wrapped,
-    answers.wrapped_under_the_same_id,
-)
+ON_ANSWERS = (answers.changed, answers.without_signature, answers.without_security)
+WRAPPED = (answers.wrapped, answers.wrapped_under_the_same_id)
 
 
 class Promises:
@@ -125,6 +120,13 @@ class Promises:
         assert b">NEVER_SEEN<" in middle.answers[0]
         _assert_not_believed(run)
 
+    @pytest.mark.parametrize("forge", WRAPPED, ids=lambda forge: forge.__name__)
+    def test_a_signed_body_that_was_moved_does_not_vouch_for_another(self, stack: Stack, forge: Change) -> None:
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=forge) as middle:
+            run = stack.run("status", reference=stack.reference(), url=middle.url)
+        assert b">NEVER_SEEN<" in middle.answers[0]
+        _assert_not_believed(run)
+
     def test_an_answer_signed_by_a_terminal_is_refused_by_the_client(self, stack: Stack) -> None:
         """The same CA issued the certificate, and the signature holds: it is not the gateway's."""
         settings = stack.gateway.settings
@@ -153,6 +155,19 @@ class Promises:
             run = stack.run("violate", reference=stack.reference(), url=middle.url)
         assert b">SCHEMA_VIOLATION<" in middle.answers[0]
         _assert_not_believed(run)
+
+    def test_a_fault_without_its_signature_is_refused_by_the_client(self, stack: Stack) -> None:
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=answers.unsigned) as middle:
+            run = stack.run("violate", reference=stack.reference(), url=middle.url)
+        assert b">SCHEMA_VIOLATION<" in middle.answers[0]
+        _assert_not_believed(run)
+
+    def test_an_answer_of_a_later_contract_is_read(self, stack: Stack) -> None:
+        """Response elements may be added: what a client does not know it must not refuse."""
+        forge = answers.of_a_later_contract(stack.gateway.settings)
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=forge) as middle:
+            run = stack.run("status", reference=stack.reference(), url=middle.url)
+        assert run[0]["answer"]["Status"] == "NEVER_SEEN"
 
 
 def _first(repeated: Any) -> dict[str, Any]:

@@ -104,7 +104,9 @@ def connect(a: argparse.Namespace) -> tuple[Client, Any]:
     session.trust_env = False  # REQUESTS_CA_BUNDLE would override session.verify.
     exchange = Exchange(session=session, operation_timeout=30)
     security = GatewaySecurity(a.key, a.cert, a.gateway_cert, exchange)
-    client = Client(a.wsdl, transport=exchange, wsse=security, settings=Settings(forbid_dtd=True))
+    # Answers may get new optional elements; zeep's default refuses what it does not know.
+    settings = Settings(forbid_dtd=True, strict=False)
+    client = Client(a.wsdl, transport=exchange, wsse=security, settings=settings)
     return client, client.create_service(f"{{{BANKAPI}}}BankApiSoap11", a.url)
 
 
