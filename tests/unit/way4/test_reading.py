@@ -109,8 +109,10 @@ def test_a_reversal_names_the_day_before_too(read: Read) -> None:
 
 
 def _configured(**options: str) -> Configuration:
-    messages = "[access]\ndealers = X\n[messages]\nOrdReq+TEL = register\n"
-        "OrdReq+TEL/FAST = validate\nOrdReq+/SLOW = cancel\n02000R = register\n"
+    messages = (
+        "[access]\ndealers = X\n[messages]\nOrdReq+TEL = register\nOrdReq+TEL/FAST = validate\n"
+        "OrdReq+/SLOW = cancel\n02000R = register\n"
+    )
     return configuration.read(messages + options.get("more", ""), "test")
 
 
