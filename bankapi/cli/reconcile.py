@@ -15,10 +15,11 @@ from bankapi import clock
 from bankapi.billing import dealers, directory
 from bankapi.billing.directory import DealerEntry
 from bankapi.cli.administration import found, opened
+from bankapi.cli.document_files import document_options
 from bankapi.cli.files import appearing
 from bankapi.cli.output import REFUSED, json_option, refused, show
-from bankapi.cli.parameters import DAY, LANGUAGE
-from bankapi.cli.reconciliations import fields_of, sign, write_document
+from bankapi.cli.parameters import DAY
+from bankapi.cli.reconciliations import fields_of, sign, write_differences
 from bankapi.gateway import cards
 from bankapi.reports import expected, reconciliation, register_files, registers
 from bankapi.reports.register_files import Contents, Form, RegisterFileError
@@ -31,7 +32,6 @@ from bankapi.reports.registers import (
     RegisterState,
     SubmissionOutcome,
 )
-from bankapi.reports.render import Format
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 
@@ -46,14 +46,7 @@ _FILE: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--on", "day", type=DAY, required=True, help="The business day, e.g. 2026-11-23.")
 @click.option("--reference", help="The dealer's name of the register.  [default: what the file says, or its name]")
 @click.option("--limit", type=click.IntRange(0, 10_000), default=100, show_default=True, help="Differences shown.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the differences to this file.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice([each.value for each in Format]),
-    help="What to write; by default what the name of the file says.",
-)
-@click.option("--language", type=LANGUAGE, default="en", show_default=True, help="The reader's (BCP 47), for --output.")
+@document_options
 @json_option
 @click.pass_obj
 def reconcile(
@@ -91,7 +84,7 @@ def reconcile(
         with store.read() as connection:
             shown = fields_of(connection, result, limit, is_brief=not as_json)
             if output is not None:
-                write_document(connection, result, output, format_, language)
+                write_differences(connection, result, output, format_, language)
     show(shown, as_json)
     if result.difference_count:
         click.get_current_context().exit(REFUSED)

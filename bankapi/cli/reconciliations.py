@@ -6,7 +6,6 @@ from decimal import Decimal
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 import click
 from sqlalchemy import Connection
@@ -14,12 +13,11 @@ from sqlalchemy import Connection
 from bankapi import clock
 from bankapi.billing import directory
 from bankapi.cli.administration import found, opened, read, write
-from bankapi.cli.files import appearing
+from bankapi.cli.document_files import dealers_heading, document_options, format_of, write_document
 from bankapi.cli.output import REFUSED, json_option, refused, show, show_all
-from bankapi.cli.parameters import CURRENCY, LANGUAGE, NUMBER, Value, money, read_amount
+from bankapi.cli.parameters import CURRENCY, NUMBER, Value, money, read_amount
 from bankapi.gateway import cards, keys
-from bankapi.languages.texts import texts
-from bankapi.reports import corrections, reconciliation, reconciliation_export, reconciliation_notes, registers, render
+from bankapi.reports import corrections, reconciliation, reconciliation_export, reconciliation_notes, registers
 from bankapi.reports.comparison import Difference
 from bankapi.reports.corrections import BookedCorrection, Correction, CorrectionRefused
 from bankapi.reports.headings import Heading
@@ -27,7 +25,6 @@ from bankapi.reports.reconciliation import CannotReconcile, Reconciliation
 from bankapi.reports.reconciliation_document import reconciliation_document
 from bankapi.reports.reconciliation_export import ExportRefused
 from bankapi.reports.registers import REFERENCE
-from bankapi.reports.render import Format
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 
@@ -75,14 +72,7 @@ def list_(settings: Settings, dealer: str | None, limit: int, as_json: bool) -> 
 @click.argument("reconciliation_id", metavar="ID")
 @click.option("--after", type=click.IntRange(0), default=0, help="Show the differences after this number.")
 @click.option("--limit", type=click.IntRange(0, 10_000), default=100, show_default=True, help="Differences shown.")
-@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Write the differences to this file.")
-@click.option(
-    "--format",
-    "format_",
-    type=click.Choice([each.value for each in Format]),
-    help="What to write; by default what the name of the file says.",
-)
-@click.option("--language", type=LANGUAGE, default="en", show_default=True, help="The reader's (BCP 47), for --output.")
+@document_options
 @json_option
 @click.pass_obj
 def show_(
@@ -101,7 +91,7 @@ def show_(
     def look(connection: Connection) -> dict[str, Any]:
         result = _found(connection, reconciliation_id)
         if output is not None:
-            write_document(connection, result, output, format_, language)
+            write_differences(connection, result, output, format_, language)
         return fields_of(connection, result, limit, after, is_brief=not as_json)
 
     show(read(settings, look), as_json)
@@ -264,26 +254,17 @@ def fields_of(
     }
 
 
-def write_document(
+def write_differences(
     connection: Connection, result: Reconciliation, output: Path, format_: str | None, language: str
 ) -> None:
     """Write a result with all of its differences for people to read."""
-    suffix = output.suffix.removeprefix(".").lower()
-    try:
-        wanted = Format(format_ or suffix)
-    except ValueError as error:
-        raise click.UsageError(f"the name of {output} does not say which --format") from error
     document = reconciliation_document(connection, _heading(connection, result, language), result)
-    try:
-        with appearing(output) as file:
-            render.write(document, wanted, file)
-    except render.TooManyRows as error:
-        raise refused(str(error)) from error
+    write_document(document, format_of(format_, output), output)
 
 
 def _heading(connection: Connection, result: Reconciliation, language: str) -> Heading:
-    entry = found(directory.find_dealer(connection, result.register.dealer), "dealer", result.register.dealer)
-    return Heading(entry.name, ZoneInfo(entry.time_zone), texts(language), clock.utc_now(), entry.closed_through_on)
+    dealer = result.register.dealer
+    return dealers_heading(found(directory.find_dealer(connection, dealer), "dealer", dealer), language)
 
 
 def _found(connection: Connection, reconciliation_id: str) -> Reconciliation:

@@ -1,11 +1,9 @@
 """`bankapi report` and `bankapi day`: what finance reads, and closing the days it reads about."""
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 import click
@@ -16,16 +14,15 @@ from bankapi.billing import dealers, directory
 from bankapi.billing.directory import DealerEntry
 from bankapi.billing.terminals import Scheme
 from bankapi.cli.administration import found, opened, read
-from bankapi.cli.files import appearing
+from bankapi.cli.document_files import dealers_heading, document_options, format_of, write_document
 from bankapi.cli.output import CommandFailed, json_option, refused, show_all
-from bankapi.cli.parameters import CURRENCY, DAY, LANGUAGE, TIME_ZONE, Command
+from bankapi.cli.parameters import CURRENCY, DAY, TIME_ZONE, Command
 from bankapi.languages.texts import texts
-from bankapi.reports import closing, render
+from bankapi.reports import closing
 from bankapi.reports.document import Document
 from bankapi.reports.financial import BooksDisagree
 from bankapi.reports.financial_document import financial_document
 from bankapi.reports.headings import Heading
-from bankapi.reports.render import Format
 from bankapi.reports.transaction_document import transaction_document
 from bankapi.reports.transactions import Event, Selection
 from bankapi.reports.trial_balance_document import trial_balance_document
@@ -34,26 +31,6 @@ from bankapi.settings import Settings
 _SCHEMES: Final = {"credit": Scheme.CREDIT_ADJUSTMENT, "debit": Scheme.DEBIT_ADJUSTMENT}
 _FIRST_ON: Final = date(2000, 1, 1)
 """No business day of the contract is earlier."""
-_TOLD_ROWS: Final = 10_000
-"""A person who waits hears of every so many rows."""
-
-
-def _shown(command: Command) -> Command:
-    for option in (
-        click.pass_obj,
-        click.option(
-            "--output", type=click.Path(dir_okay=False, path_type=Path), help="A new file; - for CSV to stdout."
-        ),
-        click.option(
-            "--format",
-            "format_",
-            type=click.Choice([each.value for each in Format]),
-            help="What to write; by default what the name of the file says, or CSV.",
-        ),
-        click.option("--language", type=LANGUAGE, default="en", show_default=True, help="The reader's (BCP 47)."),
-    ):
-        command = option(command)
-    return command
 
 
 def _period(command: Command) -> Command:
@@ -90,21 +67,23 @@ def report() -> None:
     multiple=True,
     help="Only these events; more than one may be given.",
 )
-@_shown
+@document_options
+@click.pass_obj
 def transactions_(settings: Settings, /, events: tuple[str, ...], **options: Any) -> None:
     """List what happened to a dealer's payments, event by event, in the dealer's time zone."""
     chosen = frozenset(Event(event.upper()) for event in events) or frozenset(Event)
 
     def make(connection: Connection, entry: DealerEntry) -> Document:
         selection = _selection(connection, entry, events=chosen, **options)
-        return transaction_document(connection, _heading(entry, **options), selection)
+        return transaction_document(connection, dealers_heading(entry, options["language"]), selection)
 
     _write(settings, make, **options)
 
 
 @report.command("financial")
 @_selected
-@_shown
+@document_options
+@click.pass_obj
 def financial_(settings: Settings, /, **options: Any) -> None:
     """Add up a dealer's days: opening balance, registered, cancelled, net, fees, closing balance.
 
@@ -113,7 +92,7 @@ def financial_(settings: Settings, /, **options: Any) -> None:
 
     def make(connection: Connection, entry: DealerEntry) -> Document:
         selection = _selection(connection, entry, **options)
-        return financial_document(connection, _heading(entry, **options), selection, entry.name)
+        return financial_document(connection, dealers_heading(entry, options["language"]), selection, entry.name)
 
     _write(settings, make, **options)
 
@@ -123,7 +102,8 @@ def financial_(settings: Settings, /, **options: Any) -> None:
 @click.option(
     "--time-zone", type=TIME_ZONE, default="UTC", show_default=True, help="For the time the report was made at."
 )
-@_shown
+@document_options
+@click.pass_obj
 def trial_balance_(settings: Settings, /, time_zone: str, language: str, **options: Any) -> None:
     """Show what every kind of ledger account was debited and credited with. All of them add up to zero."""
     first_on, last_on = _days(**options)
@@ -223,10 +203,6 @@ def _selection(
     return Selection(entry.id, first_on, last_on, terminal, _SCHEMES.get(scheme or ""), currency, events)
 
 
-def _heading(entry: DealerEntry, *, language: str, **_: Any) -> Heading:
-    return Heading(entry.name, ZoneInfo(entry.time_zone), texts(language), clock.utc_now(), entry.closed_through_on)
-
-
 def _write(
     settings: Settings, make: Callable[[Connection, DealerEntry], Document], *, dealer: str, **options: Any
 ) -> None:
@@ -242,61 +218,11 @@ def _save(
     **_: Any,
 ) -> None:
     """Write the report from one snapshot of the books; a file appears when it is whole."""
-    wanted = _format(format_, output)
+    wanted = format_of(format_, output)
     with opened(settings) as store, store.read() as connection:
         try:
-            document = make(connection)
-            with _file(output) as file, _progress() as progress:
-                render.write(document, wanted, file, progress)
-        except render.TooManyRows as error:
-            raise refused(str(error)) from error
+            write_document(make(connection), wanted, output)
         except BooksDisagree as error:
             raise _disagreeing(error) from error
-    if output is not None and str(output) != "-":
+    if output is not None:
         click.echo(f"wrote {output}", err=True)
-
-
-def _format(given: str | None, output: Path | None) -> Format:
-    """What was said, or what the file's name says, or CSV. Standard output takes CSV only: the rest is not text."""
-    is_standard = output is None or str(output) == "-"
-    if given is not None:
-        wanted = Format(given)
-    elif is_standard:
-        wanted = Format.CSV
-    else:
-        try:
-            wanted = Format(str(output).rpartition(".")[2].lower())
-        except ValueError as error:
-            raise click.UsageError(f"the name of {output} does not say which --format") from error
-    if is_standard and wanted is not Format.CSV:
-        raise click.UsageError(f"--format {wanted} needs an --output file")
-    return wanted
-
-
-@contextmanager
-def _file(output: Path | None) -> Iterator[BinaryIO]:
-    """Where the report goes: a file, or without a name standard output."""
-    if output is None or str(output) == "-":
-        yield sys.stdout.buffer
-        return
-    with appearing(output) as file:
-        yield file
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int], None]]:
-    """A line that counts rows, when somebody is looking."""
-    if not sys.stderr.isatty():
-        yield lambda rows: None
-        return
-    told = 0
-
-    def progress(rows: int) -> None:
-        nonlocal told
-        if rows - told >= _TOLD_ROWS:
-            told = rows
-            click.echo(f"\r{rows:,} rows", err=True, nl=False)
-
-    yield progress
-    if told:
-        click.echo("\r", err=True, nl=False)
