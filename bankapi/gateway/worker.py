@@ -31,7 +31,7 @@ WAIT = object()
 """What a thread answers about a connection that must wait for its client."""
 DEADLINES_CHECKED_S = 0.1
 NO_CERTIFICATE = frozenset({"PEER_DID_NOT_RETURN_A_CERTIFICATE"})
-"""What OpenSSL says of a client that has none; of one whose certificate is refused it says which alert it sends."""
+"""What OpenSSL says of a client that has none."""
 STATUSES = {
     LimitRequestLine: "414 URI Too Long",
     LimitRequestHeaders: "431 Request Header Fields Too Large",
@@ -175,7 +175,8 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
             conn.begin_answer(keep_alive=False)
             return self.handle(conn)
         except ssl.SSLError as error:
-            self.metrics.handshake_failures.labels(_reason(error)).inc()
+            if conn.stage is Stage.HANDSHAKE:
+                self.metrics.handshake_failures.labels(_reason(error)).inc()
             self.log.info("%s: TLS refused: %s", conn.client[0], error.reason or error)
         except OSError:
             pass  # The client has gone.

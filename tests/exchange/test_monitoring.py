@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import sqlite3
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -21,12 +22,15 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bankapi import clock, settings
 from bankapi.cli import home as homes
+from bankapi.cli.authority import Authority, certificate_pem, key_pem
 from bankapi.cli.payments import terminal_client
 from bankapi.settings import Settings
+from bankapi.way4.configuration import Operation
 from tests.conftest import copy_home
 from tests.exchange.test_registration import code, payment
 from tests.postgres import a_cluster
 from tests.running import RunningGateway, free_port, start_gateway
+from tests.way4.conftest import new_rrn, opened
 
 Sample = tuple[str, dict[str, str], float]
 
@@ -170,15 +174,47 @@ def family_is_counted(file: Path) -> bool:
     return any(each.name == "bankapi_requests_total" and each.value for family in families for each in family.samples)
 
 
-def test_a_refusal_is_counted_by_its_rule_and_a_handshake_that_fails_by_its_reason(watched: Monitored) -> None:
+def test_a_refusal_is_counted_by_its_rule_and_a_handshake_that_fails_by_its_reason(
+    watched: Monitored, tmp_path: Path
+) -> None:
     atm = terminal_client(watched.settings, "ATM-0001")
     refused = atm.call("RegisterPayment", payment("M-SCHEMA", amount="0.001"))
     assert code(refused) == "SCHEMA_VIOLATION"
     assert watched.value("bankapi_refusals_total", rule="schema") == 1
     assert watched.value("bankapi_requests_total", outcome="SCHEMA_VIOLATION") == 1
-    with pytest.raises(urllib.error.URLError):
-        urllib.request.urlopen(watched.gateway.url, timeout=5)
-    wait_until(lambda: watched.value("bankapi_handshake_failures_total") >= 1, 5)
+    bare = ssl.create_default_context(cafile=str(watched.settings.ca_certificate))
+    own = Authority.create("somebody else", clock.utc_now())
+    (tmp_path / "cert.pem").write_bytes(certificate_pem(own.certificate))
+    (tmp_path / "key.pem").write_bytes(key_pem(own.key))
+    foreign = ssl.create_default_context(cafile=str(watched.settings.ca_certificate))
+    foreign.load_cert_chain(tmp_path / "cert.pem", tmp_path / "key.pem")
+    for context, reason in ((bare, "no-certificate"), (foreign, "certificate")):
+        with pytest.raises(OSError, match=r"SSL|reset|closed"):
+            urllib.request.urlopen(watched.gateway.url, timeout=5, context=context)
+        wait_until(lambda reason=reason: watched.value("bankapi_handshake_failures_total", reason=reason) == 1, 5)
+    with socket.create_connection(("localhost", watched.settings.gateway.port)) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\n\r\n")
+        wait_until(lambda: watched.value("bankapi_handshake_failures_total", reason="protocol") == 1, 5)
+    with socket.create_connection(("localhost", watched.settings.gateway.port)):
+        wait_until(lambda: watched.value("bankapi_late_connections_total", stage="handshake") == 1, 10)
+
+
+def test_a_payment_through_the_other_door_is_counted_there(watched: Monitored) -> None:
+    events = ("registered", "declined", "cancelled")
+
+    def counts() -> list[float]:
+        return [watched.value("bankapi_payments_total", event=event, dealer="DEMO-BANK") for event in events]
+
+    before, rrn = counts(), new_rrn()
+    with opened(watched.gateway) as door:
+        assert door.code(Operation.REGISTER, rrn=rrn) == "OK"
+        assert door.code(Operation.REGISTER, rrn=rrn) == "OK"
+        assert door.code(Operation.REGISTER, msisdn="79160000019") == "PAYER_BLOCKED"
+        assert door.code(Operation.CANCEL, rrn=rrn) == "OK"
+    assert [now - then for now, then in zip(counts(), before, strict=True)] == [1, 1, 1]
+    asked = {"door": "way4", "operation": "RegisterPayment"}
+    assert watched.value("bankapi_requests_total", **asked, outcome="OK") == 2
+    assert watched.value("bankapi_request_duration_seconds_count", **asked) == 3
 
 
 def test_a_slow_request_is_logged_with_its_stages_and_nothing_of_its_payer(watched: Monitored) -> None:
@@ -193,7 +229,7 @@ def test_a_slow_request_is_logged_with_its_stages_and_nothing_of_its_payer(watch
     }
     assert list(line["stages_ms"]) == ["queue", "check", "verify", "turn", "perform", "sign", "commit"]
     assert 0 < sum(line["stages_ms"].values()) <= line["duration_ms"] + 1
-    assert watched.value("bankapi_slow_requests_total", door="soap") >= len(lines)
+    assert watched.value("bankapi_slow_requests_total") >= len(lines)
     told = watched.gateway.log() + watched.get("/metrics")[1].decode() + str(watched.ready())
     for secret in ("SLOW-REFERENCE-1", "M-BLOCKED", "79160000001", "79160000019", "Petrov", "Traceback"):
         assert secret not in told
