@@ -202,6 +202,15 @@ class Settings:
     def ca_key(self) -> Path:
         return self.home / "ca" / "ca-key.pem"
 
+    def ca_file(self, name: str) -> Path:
+        """During a rollover: `next-ca-key.pem`, then `last-ca-key.pem`."""
+        return self.home / "ca" / name
+
+    @property
+    def retired_ca_certificates(self) -> Path:
+        """CAs that nothing in use was issued by, and old messages were: for audits only. There may be none."""
+        return self.home / "ca" / "retired.pem"
+
     @property
     def revocation_list(self) -> Path:
         return self.home / "ca" / "crl.pem"

@@ -171,6 +171,12 @@ def revoked_serials(connection: Connection) -> list[tuple[int, datetime]]:
     return [(int(serial_number), revoked_at) for serial_number, revoked_at in connection.execute(query)]
 
 
+def certificates_in_use(connection: Connection, now: datetime) -> list[bytes]:
+    """Every registered certificate (DER) that is accepted now or will be."""
+    query = select(certificates.c.der).where(certificates.c.revoked_at.is_(None), certificates.c.valid_until >= now)
+    return [bytes(der) for der in connection.execute(query.order_by(certificates.c.id)).scalars()]
+
+
 def _certificates(connection: Connection, *conditions: ColumnElement[bool]) -> list[CertificateEntry]:
     return [CertificateEntry(*row) for row in connection.execute(_CERTIFICATES.where(*conditions))]
 

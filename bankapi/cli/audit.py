@@ -59,7 +59,7 @@ def verify(
     given = _checkpoints(witnessed)
     older = _size_or_checkpoint(since)
     terms = Terms(
-        authorities=_certificates(settings.ca_certificate),
+        authorities=_authorities(settings),
         profile=PROFILE_V1,
         now=clock.utc_now(),
         certificates=[certificate for file in extra for certificate in _certificates(file)],
@@ -157,7 +157,7 @@ def export_(
     """Write a folder per payment that anybody can verify with xmlsec1 and openssl alone."""
     require_installation(settings)
     which = _asked(**asked)
-    sources = Sources(_certificates(settings.ca_certificate), PROFILE_V1, archives)
+    sources = Sources(_authorities(settings), PROFILE_V1, archives)
     folders = []
     with opened(settings) as store, store.read() as connection:
         for payment in export.find(connection, **which):
@@ -249,6 +249,12 @@ def _newest(connection: Connection) -> Checkpoint:
     if newest is None:
         raise refused("there is no checkpoint yet; make one with: bankapi audit seal")
     return newest
+
+
+def _authorities(settings: Settings) -> list[x509.Certificate]:
+    """What old messages may have been issued by, CAs that are retired included."""
+    retired = settings.retired_ca_certificates
+    return [*_certificates(settings.ca_certificate), *(_certificates(retired) if retired.exists() else [])]
 
 
 def _certificates(file: Path) -> list[x509.Certificate]:

@@ -92,6 +92,15 @@ class Authority:
             raise ValueError(f"{key_file} is not the key of {certificate_file}")
         return cls(certificate, key)
 
+    @classmethod
+    def of(cls, certificate: x509.Certificate, key_files: Iterable[Path]) -> "Authority":
+        """The certificate with its key, which is in one of the files; ValueError when it is in none."""
+        for file in key_files:
+            key = serialization.load_pem_private_key(file.read_bytes(), password=None)
+            if isinstance(key, PrivateKey) and key.public_key() == certificate.public_key():
+                return cls(certificate, key)
+        raise ValueError(f"there is no key of {certificate.subject.rfc4514_string()}")
+
     def issue(
         self,
         subject: x509.Name,

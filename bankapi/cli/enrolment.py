@@ -154,11 +154,24 @@ def revoke(
     return revoked
 
 
-def publish_revocations(settings: Settings, now: datetime) -> None:
-    """Write the revocation list from the database. One at a time, so that the last one written knows all."""
-    authority = Authority.load(settings.ca_certificate, settings.ca_key)
+def publish_revocations(
+    settings: Settings, now: datetime, authorities: Sequence[x509.Certificate] | None = None
+) -> None:
+    """Write the revocation lists from the database, one of each CA that is trusted, or of `authorities`.
+
+    Serial numbers are random, so every list names all that is revoked. One at a time, so that the last one written
+    knows all.
+    """
     with settings.ca_key.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        trusted = authorities or x509.load_pem_x509_certificates(settings.ca_certificate.read_bytes())
+        signers = [Authority.of(certificate, _ca_keys(settings)) for certificate in trusted]
         revoked = read(settings, directory.revoked_serials)
-        content = authority.revocation_list(revoked, now).public_bytes(Encoding.PEM)
-        home.write_public(settings.revocation_list, content)
+        lists = [signer.revocation_list(revoked, now).public_bytes(Encoding.PEM) for signer in signers]
+        home.write_public(settings.revocation_list, b"".join(lists))
+
+
+def _ca_keys(settings: Settings) -> list[Path]:
+    """The keys of all CAs that are trusted; more than one during a rollover."""
+    files = (settings.ca_key, settings.ca_file("next-ca-key.pem"), settings.ca_file("last-ca-key.pem"))
+    return [file for file in files if file.exists()]

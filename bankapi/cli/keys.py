@@ -1,9 +1,10 @@
-"""`bankapi key`: rolling the gateway's signing key over without a moment in which banks refuse its answers."""
+"""`bankapi key`: renewing the gateway's keys without a moment in which banks refuse it or its answers."""
 
 import os
 from typing import Any, Final
 
 import click
+from cryptography import x509
 
 from bankapi import clock
 from bankapi.cli.administration import require_installation
@@ -21,7 +22,7 @@ _LAST: Final = "last-signing-{}.pem"
 
 @click.group()
 def key() -> None:
-    """The gateway's signing key: prepare the next one, publish its certificate, then activate it."""
+    """The gateway's keys. For signing: prepare the next one, publish its certificate, activate it. For TLS: tls."""
 
 
 @key.command("list")
@@ -68,3 +69,31 @@ def activate(settings: Settings, /) -> None:
         os.replace(settings.gateway_file(_NOW.format(kind)), settings.gateway_file(_LAST.format(kind)))
         os.replace(settings.gateway_file(_NEXT.format(kind)), settings.gateway_file(_NOW.format(kind)))
     click.echo("reload the gateway (SIGHUP); the worker follows by itself")
+
+
+@key.command()
+@click.option("--host", "hosts", multiple=True, help="DNS name or IP address; those of the present one by default.")
+@click.pass_obj
+def tls(settings: Settings, /, hosts: tuple[str, ...]) -> None:
+    """Make a new TLS key and certificate. A gateway with TLS of its own uses them at once, nginx after a reload."""
+    require_installation(settings)
+    now = clock.utc_now()
+    authority = Authority.load(settings.ca_certificate, settings.ca_key)
+    private_key = new_rsa_key()
+    certificate = authority.issue(
+        subject_name("bankapi gateway TLS"),
+        private_key.public_key(),
+        Purpose.TLS_SERVER,
+        now,
+        hosts=hosts or _hosts(keys.load_certificate(settings.gateway_file("cert.pem"))),
+    )
+    # The certificate last: until it fits its key, servers go on with the pair they have.
+    write_secret(settings.gateway_file("key.pem"), key_pem(private_key))
+    write_public(settings.gateway_file("cert.pem"), certificate_pem(certificate))
+    click.echo(f"valid until {certificate.not_valid_after_utc:%Y-%m-%d}")
+
+
+def _hosts(certificate: x509.Certificate) -> tuple[str, ...]:
+    names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    addresses = names.get_values_for_type(x509.IPAddress)
+    return (*names.get_values_for_type(x509.DNSName), *map(str, addresses))
