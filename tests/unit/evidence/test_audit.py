@@ -271,7 +271,8 @@ STORIES = [
         "INSERT INTO payments SELECT 'INVENTED', dealer_id, terminal_id, scheme, 'J-X', disposition, result,"
         " decided_at, business_on, (SELECT exchange_id FROM exchanges WHERE operation = 'Ping'), fingerprint,"
         " payer_kind, payer_value, account_id, amount_minor, currency, credited_minor, credited_currency,"
-        " rate, fee_minor, fee_currency, paid_at, validation_id, card_bin, card_last_four, rrn, authorization_code, counted"
+        " rate, fee_minor, fee_currency, paid_at, validation_id, card_bin, card_last_four, rrn,"
+        " authorization_code, counted"
         " FROM payments WHERE reference = 'J-2'",
         {"payment.exchange", "ledger.payment"},
     ),
