@@ -21,9 +21,10 @@ from bankapi.reports.financial import (
     Balance,
     DealerAccount,
     Line,
+    Moved,
     Standing,
     assert_agree,
-    booked,
+    booked_by_day,
     dealer_accounts,
     first_posting_after,
     kept_standing,
@@ -76,9 +77,10 @@ def close_ended(store: Store, now: datetime, after: timedelta) -> int:
 
 def keep_sheets(store: Store, dealer: str) -> None:
     """Work out and keep the sheets of closed days that have none. BooksDisagree when payments and ledger differ."""
+    books = _Books(dealer)
     while True:
         with store.read() as connection:
-            work = _next_sheet(connection, dealer)
+            work = _next_sheet(connection, books)
         if work is None:
             return
         with suppress(IntegrityError):  # somebody else was faster, with the same facts
@@ -175,28 +177,47 @@ class _Sheet:
         return "".join(f"{each}\n" for each in written).encode()
 
 
-def _next_sheet(connection: Connection, dealer: str) -> _Sheet | None:
+class _Books:
+    """What the ledger moved on closed days. It is read once for all days, whose postings lie among each other."""
+
+    def __init__(self, dealer: str) -> None:
+        self.dealer = dealer
+        self._read: dict[int, tuple[date, dict[date, Moved]]] = {}
+        """Ledger account → through which day, and what was booked on each."""
+
+    def moved(
+        self, connection: Connection, account: DealerAccount, first_posting_id: int, day: date, last_on: date
+    ) -> Moved:
+        """What was booked on a closed day, by postings from this one on; `last_on` is the last closed day."""
+        through_on, found = self._read.get(account.id, (date.min, {}))
+        if through_on < day:
+            found = booked_by_day(connection, account, first_posting_id, day, last_on)
+            self._read[account.id] = last_on, found
+        return found.get(day, Moved())
+
+
+def _next_sheet(connection: Connection, books: _Books) -> _Sheet | None:
     """The first closed day without a sheet, worked out; None when there is none."""
     row = connection.execute(
-        select(closed_days.c.dealer_id, func.min(closed_days.c.business_on))
+        select(closed_days.c.dealer_id, func.min(closed_days.c.business_on), func.max(closed_days.c.business_on))
         .join_from(closed_days, dealers, dealers.c.id == closed_days.c.dealer_id)
         .outerjoin(
             day_sheets,
             (day_sheets.c.dealer_id == closed_days.c.dealer_id)
             & (day_sheets.c.business_on == closed_days.c.business_on),
         )
-        .where(dealers.c.name == dealer, day_sheets.c.business_on.is_(None))
+        .where(dealers.c.name == books.dealer, day_sheets.c.business_on.is_(None))
         .group_by(closed_days.c.dealer_id)
     ).first()
-    return None if row is None else _worked_out(connection, *row, dealer)
+    return None if row is None else _worked_out(connection, *row, books)
 
 
-def _worked_out(connection: Connection, dealer_id: int, day: date, dealer: str) -> _Sheet:
+def _worked_out(connection: Connection, dealer_id: int, day: date, last_on: date, books: _Books) -> _Sheet:
     lines = worked_out_lines(connection, dealer_id, day, day)
     standings, balances = [], []
-    for account in dealer_accounts(connection, dealer):
+    for account in dealer_accounts(connection, books.dealer):
         before = kept_standing(connection, dealer_id, account, day - _A_DAY)
-        moved = booked(connection, account, before.next_posting_id, day, day)
+        moved = books.moved(connection, account, before.next_posting_id, day, last_on)
         later = first_posting_after(connection, account, before.next_posting_id, day)
         standings.append((account, Standing(before.moved + moved, later)))
         balances.append(Balance(account, before.moved.balance_minor, moved))

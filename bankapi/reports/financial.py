@@ -264,7 +264,21 @@ def booked(
 ) -> Moved:
     """What was booked on an account on these days, by postings from this one on."""
     asked = {"account": account.id, "posting": first_posting_id, "first_on": first_on, "last_on": last_on}
-    sums = {cause: int(minor) for cause, minor in connection.execute(_BOOKED, asked)}
+    return _moved({cause: int(minor) for cause, minor in connection.execute(_BOOKED, asked)})
+
+
+def booked_by_day(
+    connection: Connection, account: DealerAccount, first_posting_id: int, first_on: date, last_on: date
+) -> dict[date, Moved]:
+    """As `booked`, for each day that has any, in one pass over the postings."""
+    asked = {"account": account.id, "posting": first_posting_id, "first_on": first_on, "last_on": last_on}
+    sums: dict[date, dict[str, int]] = {}
+    for day, cause, minor in connection.execute(_BOOKED_BY_DAY, asked):
+        sums.setdefault(day, {})[cause] = int(minor)
+    return {day: _moved(causes) for day, causes in sums.items()}
+
+
+def _moved(sums: dict[str, int]) -> Moved:
     found = Moved(
         registered_minor=-sums.pop(TransactionKind.PAYMENT, 0),
         cancelled_minor=sums.pop(TransactionKind.CANCELLATION, 0),
@@ -312,6 +326,9 @@ _BOOKED: Final = (
     .where(*_OF_ACCOUNT, billing_transactions.c.business_on.between(bindparam("first_on"), bindparam("last_on")))
     .group_by(billing_transactions.c.kind)
 )
+_BOOKED_BY_DAY: Final = _BOOKED.with_only_columns(
+    billing_transactions.c.business_on, billing_transactions.c.kind, func.sum(postings.c.amount_minor)
+).group_by(billing_transactions.c.business_on)
 _LATER: Final = (
     select(postings.c.id)
     .join_from(postings, billing_transactions)
