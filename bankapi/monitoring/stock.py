@@ -157,7 +157,7 @@ def _attempts_family() -> CounterMetricFamily:
 
 
 _DAYS: Final = (
-    ("bankapi_business_days_unclosed", "Business days that are over and should be closed, and are not.", "dealer"),
+    ("bankapi_closings_overdue", "Business days that are over and should be closed, and are not.", "dealer"),
     ("bankapi_day_sheets_missing", "Closed days of the last month whose sheet is not worked out.", "dealer"),
 )
 

@@ -3,10 +3,12 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import sqlite3
 import ssl
+import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -18,6 +20,7 @@ from typing import Any
 
 import pytest
 from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.openmetrics import parser as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 
 from bankapi import clock, settings
@@ -274,6 +277,22 @@ def test_dashboard_and_alerts_use_only_metrics_that_are_exported(watched: Monito
 
 
 ENDS = ("bucket", "sum", "count")
+
+
+def test_prometheus_may_ask_for_openmetrics_which_it_prefers(watched: Monitored) -> None:
+    preferred = {"Accept": "application/openmetrics-text;version=1.0.0;q=0.75,text/plain;version=0.0.4;q=0.5"}
+    asked = urllib.request.Request(f"http://127.0.0.1:{watched.port}/metrics", headers=preferred)
+    with urllib.request.urlopen(asked, timeout=10) as answer:
+        families = {family.name for family in openmetrics.text_string_to_metric_families(answer.read().decode())}
+    assert {"bankapi_requests", "bankapi_stage_duration_seconds", "bankapi_ready", "bankapi_build"} <= families
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here (Debian: apt-get install prometheus)")
+def test_prometheus_has_nothing_to_say_against_the_metrics(watched: Monitored) -> None:
+    command = ["promtool", "check", "metrics"]
+    checked = subprocess.run(command, input=watched.get("/metrics")[1], capture_output=True, check=False)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
 
 
 @pytest.mark.slow

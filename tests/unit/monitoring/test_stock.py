@@ -78,15 +78,15 @@ def test_days_that_should_be_closed_are_counted_for_each_dealer(books: Books, tm
     watched = Watched(books, tmp_path)
     closing.close_ended(books.store, books.now, HOUR)
     pay(books, "D-1")
-    assert watched.values()[("business_days_unclosed", "BANK")] == 0, "its first day is not over"
+    assert watched.values()[("closings_overdue", "BANK")] == 0, "its first day is not over"
     books.now += timedelta(days=3)
     seen = watched.values()
-    assert (seen[("business_days_unclosed", "BANK")], seen[("business_days_unclosed", "SHOP")]) == (3, 0)
+    assert (seen[("closings_overdue", "BANK")], seen[("closings_overdue", "SHOP")]) == (3, 0)
     closing.close(books.store, "BANK", books.now.date() - timedelta(days=2), books.now)
-    assert watched.values()[("business_days_unclosed", "BANK")] == 1
+    assert watched.values()[("closings_overdue", "BANK")] == 1
     closing.close_ended(books.store, books.now, HOUR)
     seen = watched.values()
-    assert seen[("business_days_unclosed", "BANK")] == 0
+    assert seen[("closings_overdue", "BANK")] == 0
     assert ("day_sheets_missing", "BANK") not in seen
 
 
