@@ -36,7 +36,9 @@ class GatewaySettings:
     front_group: str = ""
     """Behind nginx: the group of the socket, which `front_user` must be in; empty means our own."""
     host: str = "127.0.0.1"
+    """The address `port` is on; not used behind nginx."""
     port: int = 8443
+    """For TLS of our own."""
     url: str = "https://localhost:8443/soap/v1"
     """The address callers use, published in the WSDL that the gateway serves."""
     workers: int = 2
@@ -44,6 +46,7 @@ class GatewaySettings:
     threads: int = 8
     """Requests a process works on at once."""
     keepalive_s: int = 75
+    """How long an idle connection stays open."""
     handshake_deadline_s: float = 3.0
     """From the accepted connection to the end of the TLS handshake."""
     request_deadline_s: float = 10.0
@@ -51,6 +54,7 @@ class GatewaySettings:
     patience_s: float = 5.0
     """How long a request may wait for its turn before it is refused as OVERLOADED."""
     graceful_stop_s: int = 30
+    """How long a stopping process may take for the requests in flight."""
 
 
 class Isolation(StrEnum):
@@ -73,6 +77,7 @@ class StorageSettings:
     pool_timeout_s: float = 5.0
     """How long a request waits for a connection while all are used."""
     connect_timeout_s: int = 5
+    """How long a new connection to the database may take."""
     statement_timeout_s: float = 10.0
     """A statement of a request that takes longer is ended; staff's commands, reports and audits may take their time."""
     lock_timeout_s: float = 5.0
@@ -113,6 +118,7 @@ class MonitoringSettings:
     """Health, readiness and metrics over plain HTTP: section `[monitoring]`."""
 
     host: str = "127.0.0.1"
+    """An IP address."""
     port: int = 9464
     """0 means that there is none."""
     reach: Reach = Reach.LOOPBACK
@@ -139,9 +145,13 @@ class SMSCSettings:
     host: str = ""
     """Empty means that there is none."""
     port: int = 2775
+    """Where it takes connections."""
     system_id: str = ""
+    """Who we are to it (SMPP 3.4, 5.2.1)."""
     password: str = field(default="", repr=False)
+    """Its password for us (SMPP 3.4, 5.2.2)."""
     system_type: str = ""
+    """What kind of system we are to it (SMPP 3.4, 5.2.3)."""
     response_ids: IdNotation = IdNotation.TEXT
     """How it writes message ids when it takes a message: text, hex or decimal."""
     receipt_ids: IdNotation = IdNotation.TEXT
@@ -157,9 +167,11 @@ class SMSSettings(SMSCSettings):
     language: str = "en"
     """For subscribers whose language is not known."""
     time_zone: str = "UTC"
+    """Where the quiet hours are, such as Europe/Moscow."""
     quiet_from: str = ""
     """Nothing is sent from then, HH:MM in `time_zone`, until `quiet_until`."""
     quiet_until: str = ""
+    """HH:MM in `time_zone`."""
     per_second: float = 10.0
     """Short messages a process submits at most."""
     response_timeout_s: float = 10.0
@@ -169,6 +181,7 @@ class SMSSettings(SMSCSettings):
     retry_first_s: float = 5.0
     """The wait after a first failure; it doubles with each further one, up to `retry_last_s`."""
     retry_last_s: float = 900.0
+    """The longest wait between two tries."""
     expiry_h: float = 72.0
     """A notice that could not be sent by then is not sent any more."""
     uncertain_max: int = 3
