@@ -1,5 +1,6 @@
 """The WSGI application: three addresses, one of which is the service, and doors of other protocols (PEP 3333)."""
 
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,12 +14,16 @@ from bankapi.evidence.sealing import NewestCheckpoint
 from bankapi.gateway import exchange, faults, keys
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.exchange import Gateway
+from bankapi.gateway.journal import where
 from bankapi.monitoring.lateness import Lateness
 from bankapi.monitoring.watch import Observer
 from bankapi.notices import outbox
 from bankapi.settings import Settings
-from bankapi.storage.engine import Store
+from bankapi.storage.engine import STORAGE_ERRORS, Store
 from bankapi.wsse.profile import PROFILE_V1
+from bankapi.wsse.signing import SigningIdentity
+
+LOG: Final = logging.getLogger("bankapi.gateway")
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
@@ -50,7 +55,7 @@ def create_gateway(settings: Settings) -> Gateway:
     """Everything an exchange needs, from an installation's files. Call it after the fork."""
     identity = keys.load_identity(settings.gateway_file("signing-cert.pem"), settings.gateway_file("signing-key.pem"))
     store = Store(settings.database_url, settings.storage)
-    sealing.remember_signer(store, identity, clock.utc_now())
+    _remember_signer(store, identity)
     return Gateway(
         contract=Contract(),
         conformity=Conformity(),
@@ -64,6 +69,18 @@ def create_gateway(settings: Settings) -> Gateway:
         patience_s=settings.gateway.patience_s,
         observer=_observer(settings, store),
     )
+
+
+def _remember_signer(store: Store, identity: SigningIdentity) -> None:
+    """Keep the signing certificate, now or, while there is no database, with the next checkpoint.
+
+    A worker process that cannot start ends the whole gateway (gunicorn's arbiter halts), and with it those that go on
+    answering; this one can say TEMPORARILY_UNAVAILABLE, too.
+    """
+    try:
+        sealing.remember_signer(store, identity, clock.utc_now())
+    except STORAGE_ERRORS as error:
+        LOG.error("started without a database", extra={"failure": type(error).__name__, "where": where(error)})
 
 
 def _observer(settings: Settings, store: Store) -> Observer:
