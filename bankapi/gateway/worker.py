@@ -59,6 +59,14 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
         # gunicorn's own takes the thread pool's lock here, in a signal handler whose thread may hold it already.
         super(ThreadWorker, self).handle_quit(sig, frame)
 
+    def is_parent_alive(self) -> bool:
+        # gunicorn's own leaves `alive` as it is: clients that send on would keep this worker, and with it the port that
+        # the next gateway waits for, for the whole graceful timeout, while new connections wait for nobody.
+        if super().is_parent_alive():
+            return True
+        self.alive = False
+        return False
+
     # In the poller
 
     def accept(self, listener: Any) -> None:
