@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HOME_  := $(or $(BANKAPI_HOME),var)
 
-.PHONY: run test lint interop storage bench bench-reports clean
+.PHONY: run test lint interop storage crash bench bench-reports clean
 .DEFAULT_GOAL := run
 
 $(READY): setup.cfg pyproject.toml
@@ -40,6 +40,10 @@ interop: $(READY)
 # Upgrades under the previous version, backups under load, a PostgreSQL that crashes, SERIALIZABLE, roles.
 storage: $(READY)
 	$(BIN)/python -m pytest -q -ra tests/storage -m "slow or not slow"
+
+# kill -9 of workers, gateway and database under load on each database; KILLS=20 for a short one.
+crash: $(READY)
+	$(BIN)/python -m tests.faults --kills $(or $(KILLS),200)
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
