@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from lxml import etree
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from bankapi.contract.types import NAMESPACE
 from bankapi.gateway import faults
@@ -21,6 +22,7 @@ OVERLOADS = (
     DBAPIError(SECRET, {"reference": SECRET}, Exception(SECRET)),
     OperationalError(SECRET, None, Exception(SECRET)),
     IntegrityError(SECRET, None, Exception(SECRET)),
+    PoolTimeoutError(SECRET),
 )
 UNFORESEEN = (
     RuntimeError(SECRET),
