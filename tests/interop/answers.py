@@ -54,6 +54,27 @@ def wrapped_under_the_same_id(answer: bytes) -> bytes:
     return _wrap(answer, new_id=None)
 
 
+def moved_into_the_header(answer: bytes) -> bytes:
+    """The signed Body as a header block of its own: Metro's WSIT takes its signature for the Body's."""
+    envelope = etree.fromstring(wrapped(answer))
+    header = envelope.find(HEADER)
+    header.append(header.find("Wrapper")[0])
+    header.remove(header.find("Wrapper"))
+    return etree.tostring(envelope)
+
+
+def with_another_exchange(answer: bytes) -> bytes:
+    """The signed Exchange header moved aside, and an unsigned one in its place: to whom is this the answer?"""
+    envelope = etree.fromstring(answer)
+    header = envelope.find(HEADER)
+    (exchange,) = (block for block in header if block.tag != SECURITY)
+    forged = deepcopy(exchange)
+    forged.set(WSU_ID, "forged")
+    header.replace(exchange, forged)
+    etree.SubElement(header, "Wrapper").append(exchange)
+    return etree.tostring(envelope)
+
+
 def signed_by_terminal(settings: Settings, terminal: str) -> Change:
     """Another Body, well signed by a certificate of the same CA; the genuine Exchange header is signed along."""
     identity = keys.load_identity(*(settings.terminal_file(terminal, name) for name in ("cert.pem", "key.pem")))

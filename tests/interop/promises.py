@@ -11,8 +11,13 @@ from tests.interop import answers
 from tests.interop.middle import Change, man_in_the_middle
 from tests.interop.stacks import Run, Stack, evidence, xmlsec1_accepts
 
-ON_ANSWERS = (answers.changed, answers.without_signature, answers.without_security)
-WRAPPED = (answers.wrapped, answers.wrapped_under_the_same_id)
+ON_ANSWERS = (
+    answers.changed,
+    answers.without_signature,
+    answers.without_security,
+    answers.with_another_exchange,
+)
+WRAPPED = (answers.wrapped, answers.wrapped_under_the_same_id, answers.moved_into_the_header)
 
 
 class Promises:

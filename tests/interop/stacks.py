@@ -12,6 +12,8 @@ from typing import Any
 
 from tests.running import RunningGateway
 
+SIGNED = ("Body", "Timestamp", "BinarySecurityToken", "MessageID", "Exchange")
+"""What the stacks and the gateway sign; xmlsec1 must be told where ids are."""
 WSDL_FILE = Path(__file__).parents[2] / "wsdl" / "bankapi-v1.wsdl"
 
 
@@ -72,6 +74,6 @@ def xmlsec1_accepts(message: bytes, certificate: Path, folder: Path) -> bool:
     """Does xmlsec1 alone verify the message with this certificate?"""
     file = folder / "message.xml"
     file.write_bytes(message)
-    identifiers = [part for name in ("Body", "Timestamp", "Exchange") for part in ("--id-attr:Id", name)]
+    identifiers = [part for name in SIGNED for part in ("--id-attr:Id", name)]
     command = ["xmlsec1", "--verify", *identifiers, "--pubkey-cert-pem", str(certificate), str(file)]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0

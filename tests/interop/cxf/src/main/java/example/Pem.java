@@ -11,7 +11,7 @@ import java.security.cert.CertificateFactory;
 import java.security.spec.PKCS8EncodedKeySpec;
 import java.util.Base64;
 
-/** Key stores of PEM files, in memory. A PKCS#12 file needs none of this: {@code KeyStore.getInstance(file, password)}. */
+/** Key stores of PEM files, in memory. For a PKCS#12 file {@code KeyStore.getInstance(file, password)} is all. */
 final class Pem {
     private Pem() {}
 

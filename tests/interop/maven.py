@@ -1,0 +1,43 @@
+"""Java clients: built by Maven from the published WSDL, and started again and again without waiting for the JVM."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.interop.stacks import WSDL_FILE, Stack
+
+NO_NETWORK = re.compile(r"Unknown host|Connection refused|timed out|Network is unreachable|in offline mode")
+JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xlog:disable")
+"""A run is over before a better compiler has paid for itself, and standard output is for answers alone."""
+
+
+def build(source: Path, folder: Path, stack: str) -> Path:
+    """The jar of the client in `source`, with what the stack's generator makes of the published WSDL.
+
+    Skips the test, and says why, when a tool is missing or Maven cannot reach its repository.
+    """
+    for program in ("java", "javac", "mvn"):
+        if shutil.which(program) is None:
+            pytest.skip(f"{program} is not installed: {stack} was not tried")
+    shutil.copy(source / "pom.xml", folder)
+    shutil.copytree(source / "src", folder / "src")
+    shutil.copy(WSDL_FILE, folder)
+    command = ["mvn", "-q", "-B", "package"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=900)
+    if done.returncode != 0 and (reason := NO_NETWORK.search(done.stdout)):
+        pytest.skip(f"Maven cannot reach its repository ({reason[0]}): {stack} was not tried")
+    assert done.returncode == 0, done.stdout
+    (jar,) = (folder / "target").glob("*.jar")
+    return jar
+
+
+def started_quickly(stack: Stack, jar: Path) -> Stack:
+    """The stack with the jar as its command. Loading classes is most of a run: archived once, they are only mapped."""
+    archive = jar.with_suffix(".jsa")
+    first = replace(stack, command=(*JAVA, f"-XX:ArchiveClassesAtExit={archive}", "-jar", str(jar)))
+    first.run("ping", reference="-")
+    return replace(stack, command=(*JAVA, f"-XX:SharedArchiveFile={archive}", "-jar", str(jar)))
