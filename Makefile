@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HOME_  := $(or $(BANKAPI_HOME),var)
 
-.PHONY: run test lint interop storage crash bench bench-reports clean
+.PHONY: run test lint interop deploy-test storage crash bench bench-reports clean
 .DEFAULT_GOAL := run
 
 $(READY): setup.cfg pyproject.toml
@@ -36,6 +36,10 @@ lint: $(READY)
 # Peers from other code bases: clients built from the WSDL, an SMPP server; says what this machine cannot run.
 interop: $(READY)
 	$(BIN)/python -m pytest -q -ra tests/interop tests/notices -m "slow or not slow"
+
+# nginx, gateways and PostgreSQL from the files in deploy/: strangers, reloads, upgrades, revocations, outages, a new CA.
+deploy-test: $(READY)
+	$(BIN)/python -m pytest -q -ra tests/deploy tests/exchange/test_ca_rollover.py -m "slow or not slow"
 
 # Upgrades under the previous version, backups under load, a PostgreSQL that crashes, SERIALIZABLE, roles.
 storage: $(READY)

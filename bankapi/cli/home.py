@@ -60,12 +60,13 @@ class HomeExists(Exception):
 
 
 def create(settings: Settings, *, demo: bool, now: datetime) -> None:
-    """Make the home whole or not at all: it is built beside itself and moved in at the end."""
+    """Make the home whole or not at all: it is built beside itself, or aside in it, and moved in at the end."""
     home = settings.home
     if settings.ca_certificate.exists():
         raise HomeExists(str(home))
     home.parent.mkdir(parents=True, exist_ok=True)
-    building = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home.parent))
+    # A home that is there may be the only place we may write to.
+    building = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home if home.is_dir() else home.parent))
     try:
         _build(Settings(home=building, gateway=settings.gateway, storage=settings.storage), demo, now)
         home.mkdir(mode=0o700, exist_ok=True)
