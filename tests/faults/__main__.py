@@ -30,12 +30,19 @@ def _run(name: str, kills: int, seed: int) -> bool:
         home = Path(folder)
         try:
             with running(home, None) if name == "sqlite" else on_postgresql(home) as services:
-                found = crash.run(services, kills, seed)
+                found = crash.run(services, kills, seed, lambda done: _progress(name, done, kills))
         except pytest.skip.Exception as error:
             print(f"{name}: not run: {error}", flush=True)
             return False
     print("\n".join(crash.report(found)), flush=True)
     return found.is_sound
+
+
+def _progress(name: str, done: int, kills: int) -> None:
+    """A count when somebody is looking."""
+    if sys.stderr.isatty():
+        end = "\n" if done == kills else "\r"
+        print(f"{name}: {done} of {kills} kills", end=end, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import random
 import signal
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -49,7 +49,7 @@ class Crash:
         return [each for each in self.told if each.fresh or each.replayed or each.state is PaymentState.CANCELLED]
 
 
-def run(services: Services, kills: int, seed: int) -> Crash:
+def run(services: Services, kills: int, seed: int, progress: Callable[[int], None] = lambda done: None) -> Crash:
     """Kill so often under load, then end in order and look at everything."""
     begun = time.monotonic()
     paying = [PayingTerminal(services.settings, number, seed) for number in range(CLIENTS)]
@@ -58,7 +58,7 @@ def run(services: Services, kills: int, seed: int) -> Crash:
         terminal.start()
     try:
         done = killing.kill_at_random(
-            services, kills, weights, random.Random(seed), lambda at: _acknowledged_since(paying, at)
+            services, kills, weights, random.Random(seed), lambda at: _acknowledged_since(paying, at), progress
         )
         services.wait_until_it_answers()
     finally:

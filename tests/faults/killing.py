@@ -16,7 +16,7 @@ from tests.faults.terminals import CUT, Attempt
 APART_S: Final = (0.05, 0.7)
 DURING_RECOVERY: Final = 0.15
 """The share of kills that do not wait until the one before has been recovered from."""
-_RECOVERY_MAX_S: Final = 60.0
+_RECOVERY_MAX_S: Final = 120.0
 
 ON_SQLITE: Final[Mapping[Target, int]] = {
     Target.WORKER: 57,
@@ -59,6 +59,7 @@ def kill_at_random(
     weights: Mapping[Target, int],
     chosen: random.Random,
     acknowledged_since: Callable[[float], bool],
+    progress: Callable[[int], None],
 ) -> list[Kill]:
     """Kill so many; most wait until the services have recovered, so that they strike under load."""
     done: list[Kill] = []
@@ -72,6 +73,7 @@ def kill_at_random(
         if not kill(chosen.choice(victims)):
             continue
         done.append(Kill(target, at))
+        progress(len(done))
         if chosen.random() >= DURING_RECOVERY:
             while not acknowledged_since(at):
                 assert time.monotonic() < at + _RECOVERY_MAX_S, f"no recovery from killing {target}"
