@@ -16,7 +16,7 @@ from bankapi.cli.authority import new_rsa_key
 from bankapi.cli.payments import terminal_client
 from bankapi.evidence import sealing
 from bankapi.storage.engine import Store
-from tests.bench import audits, growth, load, reports, sms, stages
+from tests.bench import audits, growth, load, matrix, reports, sms, stages
 from tests.conftest import copy_home
 from tests.running import start_gateway
 
@@ -27,6 +27,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--payments", type=int, default=3000, help="per run")
     arguments.add_argument("--connections", type=int, default=16)
+    arguments.add_argument("--seconds", type=float, default=4.0, help="of arrivals at each share of the ceiling")
     arguments.add_argument("--growth", action="store_true", help="cost at 10^4 and at 10^6 stored payments instead")
     arguments.add_argument("--audit", type=int, metavar="N", help="cost of an audit of up to N exchanges instead")
     arguments.add_argument("--sms", action="store_true", help="payments per second with an SMSC down and up instead")
@@ -49,6 +50,7 @@ def main() -> None:
             return
         _stages(pristine, Path(folder) / "stages", asked.payments // 3)
         _throughput(pristine, Path(folder) / "load", asked.payments, asked.connections)
+        _matrix(Path(folder) / "matrix", asked.payments // 5, asked.connections, asked.seconds)
 
 
 def _stages(pristine: Path, folder: Path, count: int) -> None:
@@ -110,6 +112,22 @@ def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> N
         print(f"  p{percent} {result.percentile_ms(percent):.1f} ms")
     lags = _checkpoint_lags_s(own)
     print(f"  from answer to signed checkpoint: median {statistics.median(lags):.1f} s, at most {max(lags):.1f} s")
+
+
+def _matrix(folder: Path, count: int, connections: int, seconds: float) -> None:
+    print(
+        f"ceilings over {connections} connections, {count} payments each: per second, and as a share of the first one;"
+    )
+    print(
+        f"then {seconds:.0f} s of arrivals at fixed times, at shares of each one's own ceiling: ms from when a request"
+    )
+    print("was due to its answer, and faults")
+    shares = "".join(f"{f'at {share:.0%}: p50':>14}    p95    p99  f." for share in matrix.SHARES)
+    print(f"  {'database':<11}{'workers':>7}  {'connections':<11}{'per s':>7}{'share':>7}{shares}")
+    first = None
+    for case in matrix.measure(folder, count, connections, ACTION, seconds):
+        first = first or case
+        print(matrix.line(case, first), flush=True)
 
 
 def _wait_for_checkpoint(own: settings.Settings, exchanges: int) -> None:
