@@ -88,7 +88,11 @@ class Conformity:
 
     def _explain(self, envelope: etree._Element) -> tuple[SchemaViolation, ...]:
         try:
-            errors = self._explaining.iter_errors(envelope, use_location_hints=False)
+            errors = (
+                error
+                for error in self._explaining.iter_errors(envelope, use_location_hints=False)
+                if not _is_in_security(error.elem)
+            )
             violations = tuple(self._violation(error) for error in islice(errors, VIOLATIONS_MAX))
         except Exception:  # the refusal is decided: a failing explanation does not change it
             violations = ()
@@ -139,6 +143,11 @@ class Conformity:
         before = sum(1 for _ in element.itersiblings(element.tag, preceding=True))
         alone = before == 0 and next(element.itersiblings(element.tag), None) is None
         return name.localname if alone else f"{name.localname}[{before + 1}]"
+
+
+def _is_in_security(element: object) -> bool:
+    """The security header is never why: `xmlschema` brings a schema of ds:Signature and is strict where ours is lax."""
+    return isinstance(element, etree._Element) and any(e.tag == names.SECURITY for e in element.iterancestors())
 
 
 class _PackageFiles(etree.Resolver):

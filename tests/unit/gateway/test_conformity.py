@@ -53,6 +53,19 @@ def test_the_security_profile_judges_its_own_header(conformity: Conformity) -> N
     assert conformity.check(parsed(header=security * 2))
 
 
+def test_a_security_header_is_never_told_as_the_reason(conformity: Conformity) -> None:
+    """WSS4J names inclusive prefixes, which the explaining engine's own schema of ds:Signature does not know."""
+    signature = (
+        f'<w:Security xmlns:w="{WSSE}"><d:Signature xmlns:d="http://www.w3.org/2000/09/xmldsig#"><d:SignedInfo>'
+        '<d:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#">'
+        '<c:InclusiveNamespaces xmlns:c="http://www.w3.org/2001/10/xml-exc-c14n#" PrefixList="soap"/>'
+        "</d:CanonicalizationMethod></d:SignedInfo></d:Signature></w:Security>"
+    )
+    assert conformity.check(parsed(header=signature))
+    refused = refusal(conformity, PAYMENT.replace("79160000001", "abc"), signature)
+    assert [(each.path, each.rule) for each in refused.violations] == [(f"{REQUEST}/Payer/Msisdn", "pattern")]
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
