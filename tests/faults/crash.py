@@ -16,7 +16,6 @@ from tests.faults.books import Verdict
 from tests.faults.killing import Kill, Struck
 from tests.faults.services import Services, Target
 from tests.faults.terminals import CUT, NOT_TRUSTED, Attempt, PayingTerminal, Told
-from tests.unit.cli.commands import run as command
 
 CLIENTS: Final = 8
 _DRAIN_S: Final = 180.0
@@ -103,9 +102,9 @@ def _end(services: Services) -> Iterator[str]:
 
 def _audit(services: Services) -> Iterator[str]:
     for arguments in (("audit", "seal"), ("audit", "verify", "--strict")):
-        ended = command(services.settings, *arguments, "--json")
-        if ended.exit_code != 0:
-            yield f"bankapi {' '.join(arguments)}: {ended.exit_code} {ended.out[-2000:]}{ended.err[-2000:]}"
+        ended = services.command(*arguments, "--json")
+        if ended.returncode != 0:
+            yield f"bankapi {' '.join(arguments)}: {ended.returncode} {ended.stdout[-2000:]}{ended.stderr[-2000:]}"
 
 
 def report(crash: Crash) -> Iterator[str]:
@@ -122,6 +121,8 @@ def report(crash: Crash) -> Iterator[str]:
         of_it = [each for each in struck if target in (None, each.kill.target)]
         if of_it:
             yield _line(target or "all", of_it)
+    if alone := [each for each in struck if each.is_alone]:
+        yield _line("all that came alone", alone)
     idle = sum(each.under_way == 0 for each in struck)
     per_kill = statistics.median(each.under_way for each in struck)
     yield f"  requests under way at a kill: median {per_kill:.0f}; kills that met none: {idle}"

@@ -1,5 +1,6 @@
 """SIGKILL at random moments, and what can be said of each kill afterwards from what the terminals wrote down."""
 
+import math
 import os
 import random
 import signal
@@ -51,6 +52,8 @@ class Struck:
     cut: int
     """Of those under way: how many ended without an acknowledged answer."""
     recovery_s: float | None
+    is_alone: bool
+    """No other kill came before the recovery from this one, nor this one before the recovery from another."""
 
 
 def kill_at_random(
@@ -94,10 +97,16 @@ def kill(pids: Sequence[int]) -> bool:
 def struck(kills: Sequence[Kill], attempts: Sequence[Attempt]) -> list[Struck]:
     """Recovery is counted to the first acknowledged answer to a request that was begun after the kill."""
     lost = {CUT, str(ResultCode.TEMPORARILY_UNAVAILABLE)}
+    recovered_at = [
+        min((each.ended_at for each in attempts if each.begun_at > kill.at and each.is_acknowledged), default=math.inf)
+        for kill in kills
+    ]
     found = []
-    for kill in kills:
+    for kill, until in zip(kills, recovered_at, strict=True):
         under_way = [each for each in attempts if each.begun_at <= kill.at < each.ended_at]
-        later = [each.ended_at for each in attempts if each.begun_at > kill.at and each.is_acknowledged]
         cut = sum(each.outcome in lost for each in under_way)
-        found.append(Struck(kill, len(under_way), cut, min(later) - kill.at if later else None))
+        others = [(other.at, end) for other, end in zip(kills, recovered_at, strict=True) if other is not kill]
+        is_alone = all(end < kill.at or until < at for at, end in others)
+        recovery_s = None if until == math.inf else until - kill.at
+        found.append(Struck(kill, len(under_way), cut, recovery_s, is_alone))
     return found

@@ -21,6 +21,7 @@ from bankapi.settings import Settings
 from tests.postgres import Postgres, a_cluster
 from tests.running import free_port
 
+_BANKAPI: Final = (sys.executable, "-c", "from bankapi.cli.main import main; main()")
 _LOOK_S: Final = 0.02
 _RESTART_S: Final = 0.1
 _START_S: Final = 60.0
@@ -113,6 +114,16 @@ class Services:
             assert time.monotonic() < deadline, f"the gateway does not answer:\n{self.log()[-4000:]}"
             time.sleep(0.1)
 
+    def command(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """`bankapi ARGUMENTS` to its end, in a process of its own as all that is looked for among the orphans."""
+        return subprocess.run(
+            [*_BANKAPI, *arguments],
+            env={**os.environ, "BANKAPI_HOME": str(self.settings.home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
     def counts(self) -> int:
         """The HTTP status of /metrics: whoever was killed has left files that must still be readable."""
         address = f"http://127.0.0.1:{self.settings.monitoring.port}/metrics"
@@ -158,7 +169,7 @@ class Services:
     def _start(self, command: list[str], environment: Mapping[str, str]) -> "subprocess.Popen[bytes]":
         with self.log_file.open("ab") as log:
             return subprocess.Popen(
-                [sys.executable, "-c", "from bankapi.cli.main import main; main()", *command],
+                [*_BANKAPI, *command],
                 env={**os.environ, **environment, "BANKAPI_HOME": str(self.settings.home)},
                 stderr=log,
                 stdout=log,
