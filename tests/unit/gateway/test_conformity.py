@@ -63,7 +63,7 @@ def test_a_security_header_is_never_told_as_the_reason(conformity: Conformity) -
     )
     assert conformity.check(parsed(header=signature))
     refused = refusal(conformity, PAYMENT.replace("79160000001", "abc"), signature)
-    assert [(each.path, each.rule) for each in refused.violations] == [(f"{REQUEST}/Payer/Msisdn", "pattern")]
+    assert {each.path for each in refused.violations} == {f"{REQUEST}/Payer/Msisdn"}
 
 
 @pytest.mark.parametrize(
