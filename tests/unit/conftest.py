@@ -1,7 +1,7 @@
 """A real database with one dealer, one terminal and a few customers, for the parts that need no network."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -49,8 +49,9 @@ class Books:
         self.now += timedelta(milliseconds=1)
 
         def admitted(connection: Connection) -> T:
-            account = terminals.find_terminal(connection, terminal)
-            assert account is not None
+            known = terminals.find_terminal(connection, terminal)
+            assert known is not None
+            account = replace(self.terminals[terminal], closed_through_on=known.closed_through_on)
             return operation(Call(connection, account, self.now, "en", str(ULID())), asked)
 
         return self.store.write(admitted)
