@@ -4,6 +4,7 @@ import itertools
 import shutil
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,14 +12,14 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select
 
 from bankapi.billing import customers, dealers, rates, statements
 from bankapi.billing.dealers import BOOKED_AGAINST
 from bankapi.billing.ledger import TransactionKind
 from bankapi.billing.money import Money
 from bankapi.billing.tables import billing_transactions, ledger_accounts, postings
-from bankapi.billing.tables import dealers as dealer_rows
+from bankapi.billing.terminals import CancelRule
 from bankapi.operations.cancel_payment import CancelPayment, CancelReason, cancel_payment
 from bankapi.operations.get_financial_report import GetFinancialReport, get_financial_report
 from bankapi.operations.get_transaction_report import GetTransactionReport, get_transaction_report
@@ -250,8 +251,10 @@ def _paged_lines(books: Books, terminal: str, first: date, last: date) -> list[L
 def _prepare(books: Books) -> None:
     with_accounts(books)
 
+    for name, terminal in books.terminals.items():
+        books.terminals[name] = replace(terminal, cancel_rule=CancelRule.ALWAYS)
+
     def work(connection: object) -> None:
-        connection.execute(update(dealer_rows).values(cancel_rule="ALWAYS"))  # type: ignore[attr-defined]
         rates.add_rate(connection, "EUR", "RUB", Decimal("90.25"), START)  # type: ignore[arg-type]
 
     books.store.write(work)

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -5,8 +6,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from bankapi.billing import dealers
 from bankapi.billing.ledger import TransactionKind
-from bankapi.billing.tables import dealers as dealer_rows
 from bankapi.billing.tables import payments
+from bankapi.billing.terminals import CancelRule
 from bankapi.operations.cancel_payment import CancelPayment, CancelReason, cancel_payment
 from bankapi.operations.register_payment import RegisterPayment, register_payment
 from bankapi.refusals import ResultCode
@@ -44,8 +45,7 @@ def test_what_comes_after_the_close_belongs_to_the_next_open_day(books: Books) -
 
 def test_a_payment_of_a_closed_day_is_cancelled_on_an_open_one_and_its_report_stays(books: Books) -> None:
     paid(books, "P")
-    with books.store.write(lambda connection: connection.execute(dealer_rows.update().values(cancel_rule="ALWAYS"))):
-        pass
+    books.terminals["ATM-1"] = replace(books.terminals["ATM-1"], cancel_rule=CancelRule.ALWAYS)
     closing.close(books.store, "BANK", TODAY, books.now)
     before = events(books, TODAY, TODAY)
     asked = CancelPayment(rub("100"), CancelReason.OTHER, reference="P")
