@@ -6,6 +6,7 @@ import os
 import socket
 import ssl
 import stat
+import threading
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import quote
@@ -176,3 +177,29 @@ def _get(deployment: Deployment, path: str) -> tuple[int, bytes]:
 def _status_of(deployment: Deployment, reference: str) -> str:
     client: TerminalClient = deployment.client()
     return str(client.call("GetPaymentStatus", [("Reference", reference)]).fields["status"])
+
+
+def test_who_asks_too_much_is_told_to_come_later(deployment: Deployment) -> None:
+    """One certificate may ask 200 times a second, and some hundred times more in a burst; another is not concerned."""
+    refused: list[http.client.HTTPMessage] = []
+
+    def ask() -> None:
+        connection = _connection(deployment, _context(deployment, "ATM-0101"))
+        with contextlib.closing(connection):
+            for _ in range(1500):
+                connection.request("GET", "/soap/v1")
+                answer = connection.getresponse()
+                body = answer.read()
+                if answer.status == 503:
+                    assert (body, answer.headers["Retry-After"]) == (b"", "5")
+                    refused.append(answer.headers)
+                if refused:
+                    return
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert refused
+    assert code(deployment.client("ATM-0001").call("Ping", [])) == "OK"
