@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HOME_  := $(or $(BANKAPI_HOME),var)
 
-.PHONY: run test lint interop deploy-test storage crash bench bench-reports clean
+.PHONY: run test lint interop deploy-test storage pages crash bench bench-reports clean
 .DEFAULT_GOAL := run
 
 $(READY): setup.cfg pyproject.toml
@@ -23,8 +23,9 @@ run: $(READY)
 	echo "The gateway serves $$PWD/$(HOME_) on https://localhost:8443; stop it with Ctrl-C." && \
 	wait $$gateway
 
+# Two processes: most tests wait for servers and databases of their own.
 test: $(READY)
-	$(BIN)/python -m pytest -q -m "not slow"
+	$(BIN)/python -m pytest -q -m "not slow" --numprocesses 2 --dist loadfile
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -48,6 +49,10 @@ storage: $(READY)
 # kill -9 of workers, gateway and database under load on each database; KILLS=20 for a short one.
 crash: $(READY)
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),200)
+
+# Reports as a browser and a printer show them, in four languages; pictures go to tests/artifacts.
+pages: $(READY)
+	$(BIN)/python -m pytest -q -ra tests/reports -m "slow or not slow"
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
