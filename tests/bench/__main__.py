@@ -7,12 +7,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import padding
-
 from bankapi import clock, settings
 from bankapi.cli import home as homes
-from bankapi.cli.authority import new_rsa_key
 from bankapi.cli.payments import terminal_client
 from bankapi.evidence import sealing
 from bankapi.storage.engine import Store
@@ -61,19 +57,10 @@ def _stages(pristine: Path, folder: Path, count: int) -> None:
     print(f"one RegisterPayment in process, {count} times, {len(messages[0])} bytes, SQLite synchronous=FULL")
     for stage, cost in costs.items():
         print(f"  {stage:<28}{cost:8.0f} µs {cost / total:6.1%}")
-    signature = _rsa_signature_us()
+    signature = stages.rsa_signature_us()
     print(
         f"  {'together':<28}{total:8.0f} µs, or {total / signature:.1f} RSA-2048 signatures of {signature:.0f} µs each"
     )
-
-
-def _rsa_signature_us() -> float:
-    """What one private-key operation costs here and now: a yardstick that does not depend on the machine's speed."""
-    key = new_rsa_key()
-    begun = time.perf_counter()
-    for _ in range(200):
-        key.sign(b"", padding.PKCS1v15(), hashes.SHA256())
-    return (time.perf_counter() - begun) / 200 * 1e6
 
 
 def _growth(folder: Path, calls: int) -> None:
@@ -116,14 +103,17 @@ def _throughput(pristine: Path, folder: Path, count: int, connections: int) -> N
 
 def _matrix(folder: Path, count: int, connections: int, seconds: float) -> None:
     print(
-        f"ceilings over {connections} connections, {count} payments each: per second, and as a share of the first one;"
+        f"ceilings over {connections} connections, {count} payments each: per second; an RSA-2048 signature meanwhile;"
     )
     print(
-        f"then {seconds:.0f} s of arrivals at fixed times, at shares of each one's own ceiling: ms from when a request"
+        "payments in the time of one signature, as a share of the first line's: what else the machine does counts less;"
     )
-    print("was due to its answer, and faults")
+    print(
+        f"then {seconds:g} s of arrivals at fixed times, at shares of each line's own ceiling: ms from when a request was"
+    )
+    print("due to its answer, and faults")
     shares = "".join(f"{f'at {share:.0%}: p50':>14}    p95    p99  f." for share in matrix.SHARES)
-    print(f"  {'database':<11}{'workers':>7}  {'connections':<11}{'per s':>7}{'share':>7}{shares}")
+    print(f"  {'database':<11}{'workers':>7}  {'connections':<11}{'per s':>7}{'RSA':>9}{'share':>7}{shares}")
     first = None
     for case in matrix.measure(folder, count, connections, ACTION, seconds):
         first = first or case

@@ -35,7 +35,14 @@ class Case:
     workers: int
     keep_alive: bool
     ceiling: Load
+    rsa_us: float
+    """An RSA-2048 signature right before and after, for how busy the machine was."""
     below: dict[float, Load]
+
+    @property
+    def per_signature(self) -> float:
+        """Payments in the time of one RSA signature."""
+        return self.ceiling.per_second * self.rsa_us / 1e6
 
 
 def measure(folder: Path, count: int, connections: int, action: str, seconds: float) -> Iterator[Case]:
@@ -72,13 +79,15 @@ def _case(
     warm_up = stages.signed_payments(client, f"{name}-W", max(count // 5, connections))
     load.run(own, TERMINAL, warm_up, action, connections, keep_alive=keep_alive)
     messages = stages.signed_payments(client, f"{name}-C", count)
+    before_us = stages.rsa_signature_us()
     ceiling = load.run(own, TERMINAL, messages, action, connections, keep_alive=keep_alive)
+    rsa_us = (before_us + stages.rsa_signature_us()) / 2
     below = {}
     for share in SHARES:
         rate = ceiling.per_second * share
         messages = stages.signed_payments(client, f"{name}-{share * 100:.0f}", max(int(rate * seconds), 20))
         below[share] = load.arrive(own, TERMINAL, messages, action, _BENEATH, rate, keep_alive=keep_alive)
-    return Case(database, workers, keep_alive, ceiling, below)
+    return Case(database, workers, keep_alive, ceiling, rsa_us, below)
 
 
 def _installation(folder: Path, url: str) -> Settings:
@@ -96,5 +105,6 @@ def line(case: Case, reference: Case) -> str:
         for each in case.below.values()
     )
     kind = "keep-alive" if case.keep_alive else "new"
-    ratio = case.ceiling.per_second / reference.ceiling.per_second
-    return f"  {case.database:<11}{case.workers:>7}  {kind:<11}{case.ceiling.per_second:>7.0f}{ratio:>7.2f}{below}"
+    share = case.per_signature / reference.per_signature
+    ceiling = f"{case.ceiling.per_second:>7.0f}{case.rsa_us:>6.0f} µs{share:>7.2f}"
+    return f"  {case.database:<11}{case.workers:>7}  {kind:<11}{ceiling}{below}"

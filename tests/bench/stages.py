@@ -6,6 +6,10 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import padding
+
+from bankapi.cli.authority import new_rsa_key
 from bankapi.cli.client import TerminalClient
 from bankapi.evidence import exchanges
 from bankapi.gateway import admission, envelope, exchange, keys, tls, wsgi
@@ -46,6 +50,15 @@ def measure(settings: Settings, terminal: str, messages: Sequence[bytes], action
         gateway.store.close()
     costs = {stage: spent[stage] / len(messages) * 1e6 for _, _, stage in stages}
     return {**costs, "commit and rest": total / len(messages) * 1e6 - sum(costs.values())}
+
+
+def rsa_signature_us() -> float:
+    """What one private-key operation costs here and now: a yardstick that does not depend on the machine's speed."""
+    key = new_rsa_key()
+    begun = time.perf_counter()
+    for _ in range(200):
+        key.sign(b"", padding.PKCS1v15(), hashes.SHA256())
+    return (time.perf_counter() - begun) / 200 * 1e6
 
 
 def _timed(function: Callable[..., Any], stage: str, spent: Counter[str]) -> Callable[..., Any]:
