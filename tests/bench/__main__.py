@@ -109,9 +109,9 @@ def _matrix(folder: Path, count: int, connections: int, seconds: float) -> None:
         "payments in the time of one signature, as a share of the first line's: what else the machine does counts less;"
     )
     print(
-        f"then {seconds:g} s of arrivals at fixed times, at shares of each line's own ceiling: ms from when a request was"
+        f"then {seconds:g} s of arrivals at fixed times, at shares of each line's own ceiling: ms from when a request"
     )
-    print("due to its answer, and faults")
+    print("was due to its answer, and faults")
     shares = "".join(f"{f'at {share:.0%}: p50':>14}    p95    p99  f." for share in matrix.SHARES)
     print(f"  {'database':<11}{'workers':>7}  {'connections':<11}{'per s':>7}{'RSA':>9}{'share':>7}{shares}")
     first = None
