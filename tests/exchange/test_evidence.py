@@ -347,7 +347,7 @@ def test_the_audit_ends_with_0_1_2_or_3(journal: Journal, tmp_path: Path) -> Non
 
 
 def test_the_audit_says_the_same_on_postgresql(postgres: Postgres, tmp_path: Path) -> None:  # noqa: F811
-    with postgres.database() as url:
+    with postgres.database("template1") as url:
         own = settings.load(tmp_path / "var", {"BANKAPI_STORAGE_URL": url})
         homes.create(own, demo=True, now=clock.utc_now())
         with journals.opened(own) as journal:

@@ -522,8 +522,9 @@ def test_every_payment_is_counted_on_one_day_whenever_days_are_closed(books: Boo
         now = START + (days[-1] - DAY)
 
         def admitted(connection: Any) -> Any:
-            account = terminals.find_terminal(connection, terminal)
-            assert account is not None
+            known = terminals.find_terminal(connection, terminal)
+            assert known is not None
+            account = replace(books.terminals[terminal], closed_through_on=known.closed_through_on)
             return operation(Call(connection, account, now, "en", str(ULID())), asked)
 
         assert books.store.write(admitted).result is ResultCode.OK

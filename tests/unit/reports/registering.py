@@ -1,13 +1,14 @@
 """Payments over several business days, and registers that dealers make of them."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from bankapi.billing.money import Money
-from bankapi.billing.tables import dealers
+from bankapi.billing.terminals import CancelRule
 from bankapi.operations.cancel_payment import CancelPayment, CancelReason, cancel_payment
 from bankapi.operations.register_payment import RegisterPayment, register_payment
 from bankapi.refusals import ResultCode
@@ -42,7 +43,8 @@ def on(day: int) -> date:
 
 
 def cancel_always(books: Books) -> None:
-    books.store.write(lambda connection: connection.execute(dealers.update().values(cancel_rule="ALWAYS")) and None)
+    for name, terminal in books.terminals.items():
+        books.terminals[name] = replace(terminal, cancel_rule=CancelRule.ALWAYS)
 
 
 def pay(books: Books, reference: str, amount: str = "100", *, day: int = 0, terminal: str = "ATM-1") -> None:
