@@ -23,6 +23,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 DIRECTORY: Final = "PROMETHEUS_MULTIPROC_DIR"
 """The variable of prometheus_client; what an operator sets is used, and otherwise a directory is made."""
 _PREFIX: Final = "bankapi-"
+_OWNER: Final = "owner"
 _MEMORY: Final = Path("/dev/shm")  # noqa: S108  a private directory is made in it
 
 
@@ -33,7 +34,7 @@ def counting() -> Iterator[Path]:
     It is in memory where that is possible: a process that counts in a mapped file of a full disk is killed.
     """
     given = os.environ.get(DIRECTORY)
-    directory = Path(given) if given else Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_memory()))
+    directory = Path(given) if given else _made_directory()
     directory.mkdir(parents=True, exist_ok=True)
     for file in (*directory.glob("*.db"), *directory.glob("*.turn")):
         file.unlink()
@@ -48,6 +49,22 @@ def counting() -> Iterator[Path]:
                 os.environ[DIRECTORY] = given
             else:
                 shutil.rmtree(directory, ignore_errors=True)
+
+
+def _made_directory() -> Path:
+    """A new directory that is known to be in use; those of gateways that were killed with their monitors are removed.
+
+    The lock is one of the processes that count: it is free when the last of them has ended, however that was.
+    """
+    directory = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=_memory()))
+    for owner in directory.parent.glob(f"{_PREFIX}*/{_OWNER}"):
+        with suppress(OSError), owner.open("rb") as file:  # another user's, or removed just now
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(owner.parent, ignore_errors=True)
+    building = directory / f".{_OWNER}"
+    fcntl.flock(os.open(building, os.O_CREAT | os.O_RDWR, 0o600), fcntl.LOCK_EX)  # it stays open as long as we live
+    building.rename(directory / _OWNER)  # so that nobody finds it unlocked
+    return directory
 
 
 def is_ours(directory: Path) -> bool:

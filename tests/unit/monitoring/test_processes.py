@@ -71,3 +71,32 @@ def test_a_directory_of_the_operators_is_emptied_and_stays(tmp_path: Path, monke
     assert (tmp_path / "notes.txt").exists()
     assert os.environ[processes.DIRECTORY] == str(tmp_path)
     assert not processes.is_ours(tmp_path)
+
+
+BEGIN = """
+import sys
+from bankapi.monitoring import processes
+with processes.counting() as directory:
+    print(directory, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_what_a_killed_gateway_left_is_removed_by_the_next_one_and_nothing_that_is_in_use() -> None:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with (
+        subprocess.Popen([sys.executable, "-c", BEGIN], text=True, **pipes) as dead,
+        subprocess.Popen([sys.executable, "-c", BEGIN], text=True, **pipes) as alive,
+    ):
+        assert dead.stdout is not None
+        assert alive.stdout is not None
+        left, used = Path(dead.stdout.readline().strip()), Path(alive.stdout.readline().strip())
+        dead.kill()
+        dead.wait()
+        assert left.is_dir()
+        with processes.counting() as directory:
+            assert not left.exists()
+            assert used.is_dir()
+            assert directory.is_dir()
+        alive.communicate("")
+    assert not used.exists()
