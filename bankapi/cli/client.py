@@ -1,12 +1,10 @@
 """A terminal's client: builds, signs and sends a request over mutual TLS, and believes only a verified answer."""
 
 import base64
-import http.client
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
-from urllib.parse import urlsplit
+from typing import Any
 
 from lxml import etree
 
@@ -15,13 +13,12 @@ from bankapi.cli.documents import Fields, answer_fields, request_element
 from bankapi.contract.types import NAMESPACE
 from bankapi.evidence.exchanges import request_digest
 from bankapi.gateway import keys, tls
+from bankapi.gateway.caller import Caller
 from bankapi.refusals import Refusal
 from bankapi.wsse import signing, verification
 from bankapi.wsse.names import SOAP
 from bankapi.wsse.profile import PROFILE_V1
 from bankapi.wsse.trust import fingerprint
-
-TIMEOUT_S: Final = 30
 
 
 class AnswerNotTrusted(Exception):
@@ -44,12 +41,10 @@ class TerminalClient:
     def __init__(
         self, url: str, *, certificate: Path, key: Path, ca: Path, gateway_certificates: Iterable[Path]
     ) -> None:
-        self._url = urlsplit(url)
-        self._context = tls.client_context(certificate, key, ca)
+        self._caller = Caller(url, tls.client_context(certificate, key, ca))
         self._identity = keys.load_identity(certificate, key)
         self._trust = keys.load_trust(ca)
         self._gateway = {fingerprint(keys.load_certificate(file)) for file in gateway_certificates}
-        self._connection: http.client.HTTPSConnection | None = None
 
     def call(self, operation: str, fields: Fields) -> Answer:
         """Send one request and return the verified answer.
@@ -65,20 +60,8 @@ class TerminalClient:
 
     def send(self, operation: str, request: bytes) -> bytes:
         """POST the bytes over a kept-alive connection and return the bytes of the answer."""
-        if self._connection is None:
-            self._connection = http.client.HTTPSConnection(
-                self._url.hostname or "", self._url.port or 443, timeout=TIMEOUT_S, context=self._context
-            )
         headers = {"Content-Type": "text/xml; charset=utf-8", "SOAPAction": f'"{NAMESPACE}/{operation}"'}
-        try:
-            self._connection.request("POST", self._url.path, request, headers)
-            return self._connection.getresponse().read()
-        except (OSError, http.client.HTTPException) as error:
-            self._connection.close()
-            self._connection = None
-            if isinstance(error, OSError):
-                raise
-            raise ConnectionError(str(error)) from error
+        return self._caller.post(request, headers).body
 
     def verified(self, request: bytes, answer: bytes) -> Answer:
         """Check that the gateway signed this answer, and to this request; AnswerNotTrusted otherwise."""

@@ -1,13 +1,10 @@
 """A channel's client, for tests and demos: sends bytes over mutual TLS, and looks at the receipt that comes back."""
 
-import http.client
 from base64 import b64decode
 from binascii import Error as Base64Error
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
-from urllib.parse import urlsplit
 
 from lxml import etree
 
@@ -15,11 +12,10 @@ from bankapi.evidence import notes, receipts
 from bankapi.evidence.notes import NoteError
 from bankapi.evidence.receipts import Receipt, ReceiptError
 from bankapi.gateway import envelope, keys, tls
+from bankapi.gateway.caller import Caller
 from bankapi.refusals import Refusal
 from bankapi.way4.exchange import RECEIPT_HEADER, SALT_HEADER
 from bankapi.wsse.trust import fingerprint
-
-TIMEOUT_S: Final = 30
 
 
 class ReceiptNotTrusted(Exception):
@@ -50,37 +46,20 @@ class ChannelClient:
     def __init__(
         self, url: str, *, certificate: Path, key: Path, ca: Path, gateway_certificates: Iterable[Path]
     ) -> None:
-        self._url = urlsplit(url)
-        self._context = tls.client_context(certificate, key, ca)
+        self._caller = Caller(url, tls.client_context(certificate, key, ca))
         signers = [keys.load_certificate(file) for file in gateway_certificates]
         self._signers = {fingerprint(signer): signer for signer in signers}
-        self._connection: http.client.HTTPSConnection | None = None
 
     def send(self, message: bytes, media_type: str = "text/xml; charset=utf-8") -> Reply:
         """POST the bytes over a kept-alive connection.
 
         OSError when the gateway cannot be reached, ReceiptNotTrusted when the receipt does not prove itself.
         """
-        if self._connection is None:
-            self._connection = http.client.HTTPSConnection(
-                self._url.hostname or "", self._url.port or 443, timeout=TIMEOUT_S, context=self._context
-            )
-        try:
-            self._connection.request("POST", self._url.path, message, {"Content-Type": media_type})
-            response = self._connection.getresponse()
-            body = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            self.close()
-            if isinstance(error, OSError):
-                raise
-            raise ConnectionError(str(error)) from error
-        headers = dict(response.getheaders())
-        return Reply(response.status, headers, body, self._receipt(message, headers))
+        response = self._caller.post(message, {"Content-Type": media_type})
+        return Reply(response.status, response.headers, response.body, self._receipt(message, response.headers))
 
     def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._caller.close()
 
     def _receipt(self, message: bytes, headers: Mapping[str, str]) -> Receipt | None:
         if RECEIPT_HEADER not in headers:

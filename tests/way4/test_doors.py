@@ -290,7 +290,7 @@ def test_only_xml_in_utf_8_is_read(door: Door, media_type: str, rule: str) -> No
 
 def test_other_methods_are_not_allowed(door: Door) -> None:
     assert door.code(Operation.BALANCE) == "OK"
-    connection = door.client._connection
+    connection = door.client._caller._connection
     assert connection is not None
     for method in ("GET", "PUT", "DELETE"):
         connection.request(method, "/way4")
