@@ -166,7 +166,7 @@ def test_a_channel_forwards_for_the_terminals_of_its_dealer_only_and_until_it_is
 
     def through_the_channel(terminal: str) -> TerminalClient:
         atm = terminal_client(settings, terminal)
-        atm._context = tls.client_context(channel.certificate, channel.key, settings.ca_certificate)
+        atm._caller._context = tls.client_context(channel.certificate, channel.key, settings.ca_certificate)
         return atm
 
     forwarded = {name: through_the_channel(name) for name in ("ATM-0001", "ATM-0002", "ATM-0101")}
