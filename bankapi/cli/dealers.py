@@ -23,6 +23,7 @@ from bankapi.cli.parameters import (
     LANGUAGE,
     NAME,
     POSITIVE_AMOUNT,
+    SCHEMES,
     TIME_ZONE,
     Command,
     Value,
@@ -31,7 +32,6 @@ from bankapi.cli.parameters import (
 )
 from bankapi.settings import Settings
 
-_SCHEMES: Final = {"credit": Scheme.CREDIT_ADJUSTMENT, "debit": Scheme.DEBIT_ADJUSTMENT}
 _RULES: Final = {rule.lower().replace("_", "-"): rule for rule in CancelRule if rule is not CancelRule.MINUTES}
 _MINUTES_MAX: Final = 366 * 24 * 60
 
@@ -65,7 +65,7 @@ def agreement_options(command: Command) -> Command:
         click.option("--time-zone", type=TIME_ZONE, help="Its business day, e.g. Europe/Moscow."),
         click.option(
             "--scheme",
-            type=click.Choice(list(_SCHEMES)),
+            type=click.Choice(list(SCHEMES)),
             help="Credit adjustment (it settles afterwards) or debit adjustment (it pays ahead).",
         ),
     ):
@@ -78,7 +78,7 @@ def _agreed(options: dict[str, Any], currencies: tuple[str, ...]) -> dict[str, A
     agreed = given(options, "time_zone", "language", "currencies", "names_unmasked", "misses_max")
     agreed |= options["cancel_window"] or {}
     if options["scheme"] is not None:
-        agreed["scheme"] = _SCHEMES[options["scheme"]]
+        agreed["scheme"] = SCHEMES[options["scheme"]]
     if options["overdraft"] is not None:
         agreed["overdraft_minor"] = _overdraft(options["overdraft"], currencies)
     return agreed

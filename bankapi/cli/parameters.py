@@ -15,6 +15,7 @@ import click
 
 from bankapi.billing.money import AmountError, Money
 from bankapi.billing.payers import ServiceStatus
+from bankapi.billing.terminals import Scheme
 from bankapi.contract import types as contract
 
 Command = Callable[..., Any]
@@ -157,6 +158,10 @@ TIME_ZONE: Final = Value(read_time_zone, "zone")
 FINGERPRINT: Final = Value(read_fingerprint, "hex")
 DAY: Final = click.DateTime(["%Y-%m-%d"])
 STATUS: Final = Value(read_service_status, "status")
+
+
+SCHEMES: Final = {"credit": Scheme.CREDIT_ADJUSTMENT, "debit": Scheme.DEBIT_ADJUSTMENT}
+"""What commands call the schemes."""
 
 
 def money(amount: Decimal, currency: str) -> Money:

@@ -12,11 +12,10 @@ from sqlalchemy import Connection
 from bankapi import clock
 from bankapi.billing import dealers, directory
 from bankapi.billing.directory import DealerEntry
-from bankapi.billing.terminals import Scheme
 from bankapi.cli.administration import found, opened, read
 from bankapi.cli.document_files import dealers_heading, document_options, format_of, write_document
 from bankapi.cli.output import CommandFailed, json_option, refused, show_all
-from bankapi.cli.parameters import CURRENCY, DAY, TIME_ZONE, Command
+from bankapi.cli.parameters import CURRENCY, DAY, SCHEMES, TIME_ZONE, Command
 from bankapi.languages.texts import texts
 from bankapi.reports import closing
 from bankapi.reports.document import Document
@@ -28,7 +27,6 @@ from bankapi.reports.transactions import Event, Selection
 from bankapi.reports.trial_balance_document import trial_balance_document
 from bankapi.settings import Settings
 
-_SCHEMES: Final = {"credit": Scheme.CREDIT_ADJUSTMENT, "debit": Scheme.DEBIT_ADJUSTMENT}
 _FIRST_ON: Final = date(2000, 1, 1)
 """No business day of the contract is earlier."""
 
@@ -45,7 +43,7 @@ def _period(command: Command) -> Command:
 def _selected(command: Command) -> Command:
     for option in (
         click.option("--currency", type=CURRENCY, help="Only payments in this currency."),
-        click.option("--scheme", type=click.Choice(list(_SCHEMES)), help="Only payments booked so."),
+        click.option("--scheme", type=click.Choice(list(SCHEMES)), help="Only payments booked so."),
         click.option("--terminal", help="Only what happened at this terminal."),
         click.option("--dealer", required=True, help="Whose payments."),
     ):
@@ -200,7 +198,7 @@ def _selection(
     }:
         raise refused(f"dealer {entry.name} has no terminal {terminal}")
     first_on, last_on = _days(**options)
-    return Selection(entry.id, first_on, last_on, terminal, _SCHEMES.get(scheme or ""), currency, events)
+    return Selection(entry.id, first_on, last_on, terminal, SCHEMES.get(scheme or ""), currency, events)
 
 
 def _write(
