@@ -14,6 +14,7 @@ from tests.running import RunningGateway
 
 SIGNED = ("Body", "Timestamp", "BinarySecurityToken", "MessageID", "Exchange")
 """What the stacks and the gateway sign; xmlsec1 must be told where ids are."""
+CLIENTS = Path(__file__).parents[2] / "bankapi" / "kit" / "clients"
 WSDL_FILE = Path(__file__).parents[2] / "wsdl" / "bankapi-v1.wsdl"
 
 

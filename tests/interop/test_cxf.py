@@ -8,7 +8,7 @@ import pytest
 from tests.interop import maven
 from tests.interop.middle import Change, man_in_the_middle
 from tests.interop.promises import WRAPPED, Promises
-from tests.interop.stacks import Stack
+from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
 pytestmark = pytest.mark.slow
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return maven.build(Path(__file__).with_name("cxf"), tmp_path_factory.mktemp("cxf"), "Apache CXF")
+    return maven.build(CLIENTS / "cxf", tmp_path_factory.mktemp("cxf"), "Apache CXF")
 
 
 @pytest.fixture(scope="module")

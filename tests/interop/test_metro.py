@@ -7,7 +7,7 @@ import pytest
 
 from tests.interop import maven
 from tests.interop.promises import Promises
-from tests.interop.stacks import Stack
+from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
 pytestmark = pytest.mark.slow
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def jar(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return maven.build(Path(__file__).with_name("metro"), tmp_path_factory.mktemp("metro"), "Metro")
+    return maven.build(CLIENTS / "metro", tmp_path_factory.mktemp("metro"), "Metro")
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.interop.promises import Promises
-from tests.interop.stacks import Stack
+from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
 pytestmark = pytest.mark.slow
-FOLDER = Path(__file__).with_name("node")
+FOLDER = CLIENTS / "node"
 NO_NETWORK = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED")
 
 

@@ -2,12 +2,11 @@
 
 import sys
 from itertools import count
-from pathlib import Path
 
 import pytest
 
 from tests.interop.promises import Promises
-from tests.interop.stacks import Stack
+from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
 
@@ -15,7 +14,7 @@ from tests.running import RunningGateway
 def stack(gateway: RunningGateway) -> Stack:
     return Stack(
         name="ZEEP",
-        command=(sys.executable, "-I", str(Path(__file__).with_name("zeep_client.py"))),
+        command=(sys.executable, "-I", str(CLIENTS / "zeep" / "client.py")),
         value_key="_value_1",
         currency=lambda amount: amount["currency"],
         gateway=gateway,
