@@ -244,9 +244,9 @@ def _name_actions(root: etree._Element) -> None:
 def _attach_policy(root: etree._Element) -> None:
     for binding in root.iterfind("wsdl:binding", _NS):
         binding.insert(0, policy.reference(policy.BINDING))
-        for direction in ("input", "output", "fault"):
+        for direction, signed_parts in policy.MESSAGES.items():
             for message in binding.iterfind(f"wsdl:operation/wsdl:{direction}", _NS):
-                message.insert(0, policy.reference(policy.MESSAGE))
+                message.insert(0, policy.reference(signed_parts))
 
 
 def _redrawn(element: etree._Element, nsmap: dict[str, str]) -> etree._Element:

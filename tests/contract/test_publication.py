@@ -216,10 +216,17 @@ class TestWsdl:
         assert etree.QName(binding[0]).localname == "PolicyReference"
         assert binding[0].get("URI") == f"#{policy.BINDING}"
         for message in binding.iterfind("wsdl:operation/*", NS):
-            if etree.QName(message).localname in ("input", "output", "fault"):
-                assert message.find("wsp:PolicyReference", NS).get("URI") == f"#{policy.MESSAGE}"
+            if signed_parts := policy.MESSAGES.get(etree.QName(message).localname):
+                assert message.find("wsp:PolicyReference", NS).get("URI") == f"#{signed_parts}"
         ids = wsdl.xpath("wsp:Policy/@wsu:Id", namespaces=NS)
-        assert ids == [policy.BINDING, policy.MESSAGE]
+        assert ids == [policy.BINDING, policy.REQUEST, policy.ANSWER]
+
+    def test_answers_sign_the_header_that_names_their_request(self, wsdl: etree._Element) -> None:
+        signed = wsdl.xpath(f"wsp:Policy[@wsu:Id='{policy.ANSWER}']//sp:SignedParts/*", namespaces=NS)
+        assert [(etree.QName(part).localname, part.get("Namespace"), part.get("Name")) for part in signed] == [
+            ("Body", None, None),
+            ("Header", "urn:bankapi:v1", "Exchange"),
+        ]
 
     def test_policy_says_what_the_profile_asks(self, wsdl: etree._Element) -> None:
         asserted = {etree.QName(each).localname for each in wsdl.iterfind("wsp:Policy//sp:*", NS)}
@@ -238,6 +245,7 @@ class TestWsdl:
             "Wss10",
             "SignedParts",
             "Body",
+            "Header",
         }
         included = [str(value).rsplit("/", 1)[1] for value in wsdl.xpath("//@sp:IncludeToken", namespaces=NS)]
         assert included == ["AlwaysToRecipient", "AlwaysToInitiator"]
