@@ -4,25 +4,34 @@ import bankapi.v1.BankApiFault_Exception;
 import bankapi.v1.BankApiPortType;
 import bankapi.v1.CancelPaymentRequest;
 import bankapi.v1.CancelReason;
+import bankapi.v1.Event;
 import bankapi.v1.GetBalanceRequest;
+import bankapi.v1.GetFinancialReportRequest;
 import bankapi.v1.GetMiniStatementRequest;
 import bankapi.v1.GetPaymentStatusRequest;
+import bankapi.v1.GetReconciliationRequest;
+import bankapi.v1.GetTransactionReportRequest;
 import bankapi.v1.Payer;
 import bankapi.v1.PingRequest;
 import bankapi.v1.PositiveAmount;
 import bankapi.v1.RegisterPaymentRequest;
+import bankapi.v1.RegisterRow;
+import bankapi.v1.RowStatus;
+import bankapi.v1.SubmitRegisterRequest;
 import bankapi.v1.ValidatePaymentRequest;
 import com.fasterxml.jackson.annotation.JsonFormat;
 import com.fasterxml.jackson.annotation.JsonFormat.Shape;
 import com.fasterxml.jackson.annotation.JsonInclude;
-import com.fasterxml.jackson.databind.SerializationFeature;
 import com.fasterxml.jackson.databind.json.JsonMapper;
+import com.fasterxml.jackson.databind.module.SimpleModule;
+import com.fasterxml.jackson.databind.ser.std.ToStringSerializer;
 import com.fasterxml.jackson.module.jakarta.xmlbind.JakartaXmlBindAnnotationModule;
 import jakarta.xml.ws.WebServiceException;
 import java.math.BigDecimal;
 import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.time.LocalDate;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.LinkedHashMap;
@@ -54,7 +63,8 @@ public final class Main {
     }
 
     public static void main(String[] arguments) throws Exception {
-        Map<String, String> options = new HashMap<>(Map.of("msisdn", "79160000001", "amount", "100.00"));
+        Map<String, String> options = new HashMap<>(
+            Map.of("msisdn", "79160000001", "amount", "100.00", "day", LocalDate.now().toString()));
         List<String> steps = new ArrayList<>();
         for (int i = 0; i < arguments.length; i++) {
             if (arguments[i].startsWith("--")) {
@@ -72,8 +82,8 @@ public final class Main {
 
         JsonMapper json = JsonMapper.builder()
             .addModule(new JakartaXmlBindAnnotationModule())
+            .addModule(new SimpleModule().addSerializer(XMLGregorianCalendar.class, ToStringSerializer.instance))
             .serializationInclusion(JsonInclude.Include.NON_NULL)
-            .disable(SerializationFeature.WRITE_DATES_AS_TIMESTAMPS)
             .withConfigOverride(BigDecimal.class, how -> how.setFormat(JsonFormat.Value.forShape(Shape.STRING)))
             .build();
         int exitCode = 0;
@@ -126,6 +136,26 @@ public final class Main {
                 request.setReason(CancelReason.CUSTOMER_REQUEST);
                 yield port.cancelPayment(request);
             }
+            case "transactions" -> {
+                GetTransactionReportRequest request = new GetTransactionReportRequest();
+                request.setFrom(xml(options.get("day")));
+                request.setTo(xml(options.get("day")));
+                request.getEvent().add(Event.REGISTERED);
+                request.setPageSize(500);
+                yield port.getTransactionReport(request);
+            }
+            case "totals" -> {
+                GetFinancialReportRequest request = new GetFinancialReportRequest();
+                request.setFrom(xml(options.get("day")));
+                request.setTo(xml(options.get("day")));
+                yield port.getFinancialReport(request);
+            }
+            case "submit" -> port.submitRegister(registerOfOne());
+            case "reconciliation" -> {
+                GetReconciliationRequest request = new GetReconciliationRequest();
+                request.setRegisterReference(options.get("reference"));
+                yield port.getReconciliation(request);
+            }
             case "tamper" -> {
                 sent.tamper(Main::nineHundredNinetyNine);
                 try {
@@ -143,7 +173,23 @@ public final class Main {
         request.setReference(options.get("reference"));
         request.setPayer(payer());
         request.setAmount(rub(amount));
-        request.setPaidAt(DatatypeFactory.newInstance().newXMLGregorianCalendar("2026-03-01T12:00:00+03:00"));
+        request.setPaidAt(xml("2026-03-01T12:00:00+03:00"));
+        return request;
+    }
+
+    private SubmitRegisterRequest registerOfOne() throws DatatypeConfigurationException {
+        RegisterRow row = new RegisterRow();
+        row.setReference(options.get("reference"));
+        row.setStatus(RowStatus.REGISTERED);
+        row.setAmount(rub(options.get("amount")));
+        SubmitRegisterRequest request = new SubmitRegisterRequest();
+        request.setRegisterReference(options.get("reference"));
+        request.setBusinessDay(xml(options.get("day")));
+        request.setRowCount(1);
+        request.setHashTotal(new BigDecimal(options.get("amount")));
+        request.setPart(1);
+        request.setParts(1);
+        request.getRow().add(row);
         return request;
     }
 
@@ -158,6 +204,11 @@ public final class Main {
         rub.setValue(new BigDecimal(amount)); // of a text: a double loses digits
         rub.setCurrency("RUB");
         return rub;
+    }
+
+    /** A day without a time zone, or a time with one: either as XML writes it. */
+    private static XMLGregorianCalendar xml(String time) throws DatatypeConfigurationException {
+        return DatatypeFactory.newInstance().newXMLGregorianCalendar(time);
     }
 
     private static GetPaymentStatusRequest status(String reference) {
