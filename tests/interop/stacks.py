@@ -6,15 +6,19 @@ import subprocess
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from tests.running import RunningGateway
 
 SIGNED = ("Body", "Timestamp", "BinarySecurityToken", "MessageID", "Exchange")
 """What the stacks and the gateway sign; xmlsec1 must be told where ids are."""
 CLIENTS = Path(__file__).parents[2] / "bankapi" / "kit" / "clients"
+DEALER_ZONE = ZoneInfo("Europe/Moscow")
+"""Whose days are the demo dealers' business days."""
 WSDL_FILE = Path(__file__).parents[2] / "wsdl" / "bankapi-v1.wsdl"
 
 
@@ -37,6 +41,8 @@ class Stack:
     command: tuple[str, ...]
     value_key: str
     currency: Callable[[dict[str, Any]], str]
+    versions: str
+    """What runs, as the stack's own tools say."""
     gateway: RunningGateway
     numbers: "count[int]"
 
@@ -54,6 +60,7 @@ class Stack:
             "ca": settings.ca_certificate,
             "gateway-cert": gateway_certificate or settings.gateway_file("signing-cert.pem"),
             "reference": reference,
+            "day": datetime.now(DEALER_ZONE).date(),
         }
         arguments = [text for name, value in options.items() for text in (f"--{name}", str(value))]
         done = subprocess.run([*self.command, *arguments, *steps], capture_output=True, check=False, timeout=120)

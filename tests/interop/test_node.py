@@ -1,5 +1,6 @@
 """node's `soap`, with its own WSSecurityCert; answers are checked with xml-crypto. Installs them with npm."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -14,6 +15,7 @@ from tests.running import RunningGateway
 
 pytestmark = pytest.mark.slow
 FOLDER = CLIENTS / "node"
+PACKAGES = ("soap", "xml-crypto")
 NO_NETWORK = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED")
 
 
@@ -41,10 +43,19 @@ def stack(gateway: RunningGateway, packages: Path) -> Stack:
         command=("node", str(packages / "client.mjs")),
         value_key="$value",
         currency=lambda amount: amount["attributes"]["currency"],
+        versions=_versions(packages),
         gateway=gateway,
         numbers=count(1),
     )
 
 
+def _versions(packages: Path) -> str:
+    """Of what npm installed, and of node itself."""
+    installed = packages / "node_modules"
+    found = [f"{name} {json.loads((installed / name / 'package.json').read_text())['version']}" for name in PACKAGES]
+    node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
+    return ", ".join([*found, f"node {node}"])
+
+
 class TestNode(Promises):
-    pass
+    title = "node soap"

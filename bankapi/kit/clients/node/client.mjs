@@ -122,6 +122,16 @@ const STEPS = {
   statement: (client, o) => client.GetMiniStatementAsync({ Payer: { Msisdn: o.msisdn } }),
   cancel: (client, o) =>
     client.CancelPaymentAsync({ Reference: o.reference, Amount: rub(o.amount), Reason: "CUSTOMER_REQUEST" }),
+  transactions: (client, o) =>
+    client.GetTransactionReportAsync({ From: o.day, To: o.day, Event: ["REGISTERED"], PageSize: 500 }),
+  totals: (client, o) => client.GetFinancialReportAsync({ From: o.day, To: o.day }),
+  submit: (client, o) =>
+    // A whole register in one part: one row, and its totals.
+    client.SubmitRegisterAsync({
+      RegisterReference: o.reference, BusinessDay: o.day, RowCount: 1, HashTotal: o.amount, Part: 1, Parts: 1,
+      Row: [{ Reference: o.reference, Status: "REGISTERED", Amount: rub(o.amount) }],
+    }),
+  reconciliation: (client, o) => client.GetReconciliationAsync({ RegisterReference: o.reference }),
   violate: (client) => client.GetPaymentStatusAsync({ Reference: "no spaces allowed" }),
   tamper: (client, o) =>
     client.RegisterPaymentAsync(payment(o, o.amount), {
@@ -150,6 +160,7 @@ async function main() {
       wsdl: text, url: text, cert: text, key: text, ca: text, "gateway-cert": text, reference: text,
       msisdn: { ...text, default: "79160000001" },
       amount: { ...text, default: "100.00" },
+      day: { ...text, default: new Date().toISOString().slice(0, 10) }, // in your time zone
     },
   });
   const { client, channel } = await connect(values);

@@ -1,7 +1,7 @@
 """A bank's client in Python: zeep, its own WS-Security, the published WSDL file, and nothing of the gateway's code.
 
     pip install zeep xmlsec
-    python zeep_client.py --wsdl bankapi-v1.wsdl --url https://localhost:8443/soap/v1 --cert cert.pem --key key.pem \
+    python client.py --wsdl bankapi-v1.wsdl --url https://localhost:8443/soap/v1 --cert cert.pem --key key.pem \
         --ca ca.pem --gateway-cert signing-cert.pem --reference MY-1 validate register
 
 Copy `GatewaySecurity`, `Exchange` and `connect`; the rest shows each operation once. Every step prints one JSON object.
@@ -13,7 +13,7 @@ import base64
 import hashlib
 import json
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -140,6 +140,16 @@ def perform(client: Client, service: Any, step: str, a: argparse.Namespace) -> A
             return service.GetMiniStatement(Payer=payer)
         case "cancel":
             return service.CancelPayment(Reference=a.reference, Amount=amount, Reason="CUSTOMER_REQUEST")
+        case "transactions":
+            return service.GetTransactionReport(From=a.day, To=a.day, Event=["REGISTERED"], PageSize=500)
+        case "totals":
+            return service.GetFinancialReport(From=a.day, To=a.day)
+        case "submit":  # A whole register in one part: one row, and its totals.
+            row = {"Reference": a.reference, "Status": "REGISTERED", "Amount": amount}
+            whole = {"RowCount": 1, "HashTotal": amount["_value_1"], "Part": 1, "Parts": 1, "Row": [row]}
+            return service.SubmitRegister(RegisterReference=a.reference, BusinessDay=a.day, **whole)
+        case "reconciliation":
+            return service.GetReconciliation(RegisterReference=a.reference)
         case "violate":
             return service.GetPaymentStatus(Reference="no spaces allowed")
     raise ValueError(step)
@@ -149,9 +159,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option in ("--wsdl", "--url", "--cert", "--key", "--ca", "--gateway-cert", "--reference"):
         parser.add_argument(option, required=True)
+    today = datetime.now().astimezone().date()
     parser.add_argument("--msisdn", default="79160000001")
     parser.add_argument("--amount", default="100.00")
-    steps = "ping, validate, register, conflict, status, balance, statement, cancel, violate, tamper"
+    parser.add_argument("--day", type=date.fromisoformat, default=today, help="YYYY-MM-DD in your time zone")
+    steps = (
+        "ping, validate, register, conflict, status, balance, statement, cancel, transactions, totals, submit, "
+        "reconciliation, violate, tamper"
+    )
     parser.add_argument("steps", nargs="+", help=steps)
     a = parser.parse_args()
     client, service = connect(a)
