@@ -237,6 +237,21 @@ FAULT_CODES: Final = {
     FaultCode.INTERNAL: "The gateway failed and nothing was decided: repeat the same request.",
 }
 
+FAULT_ADVICE: Final = {
+    FaultCode.MALFORMED_MESSAGE: "Send one well-formed SOAP 1.1 envelope with one request of the WSDL, without a DTD.",
+    FaultCode.SCHEMA_VIOLATION: "Put right what each Violation names.",
+    FaultCode.SECURITY: "Check your clock, your certificate and what you sign, with `bankapi message check`; then ask "
+    "the operator, with the ExchangeId.",
+    FaultCode.MESSAGE_TOO_LARGE: "Send at most 256 KiB; a large register comes in parts.",
+    FaultCode.UNSUPPORTED_MEDIA_TYPE: "Send Content-Type: text/xml; charset=utf-8, and no Content-Encoding.",
+    FaultCode.HEADER_NOT_UNDERSTOOD: "Leave that header out.",
+    FaultCode.CARD_NUMBER_PRESENT: "Send CardBin and CardLastFour only; a Reference that looks like a card number must "
+    "have another form.",
+    FaultCode.OVERLOADED: "Wait a moment, then send the same request with the same reference, signed anew.",
+    FaultCode.INTERNAL: "Send the same request with the same reference, signed anew; tell the operator the ExchangeId.",
+}
+"""What a bank's developer does about a fault; said in tables only, not in the XSD."""
+
 SERVICE_STATUSES: Final = {
     ServiceStatus.ACTIVE: "The service runs; payments are taken.",
     ServiceStatus.SUSPENDED: "Suspended for debt; payments are taken, and one that covers it restores the service.",

@@ -124,11 +124,21 @@ def result_codes_markdown() -> str:
     """The integrator's table of result codes; README.md holds it between two markers."""
     rows = ["| Result code | What it means | What to do | Retry | Answered by |", "|---|---|---|---|---|"]
     for each in codes.result_codes():
-        rows.append(f"| {each.code} | {each.meaning} | {each.advice} | {each.retry} | {_operations(each.operations)} |")
+        rows.append(f"| {each.code} | {each.meaning} | {each.advice} | {each.retry} | {answered_by(each.operations)} |")
     return "\n".join(rows) + "\n"
 
 
-def _operations(names: tuple[str, ...]) -> str:
+def fault_codes_markdown() -> str:
+    """The integrator's table of fault codes; README.md holds it between two markers."""
+    rows = ["| Fault code | What it means | What to do | Retry |", "|---|---|---|---|"]
+    rows += [
+        f"| {code} | {words} | {codes.FAULT_ADVICE[code]} | {code.retry} |" for code, words in codes.FAULT_CODES.items()
+    ]
+    return "\n".join(rows) + "\n"
+
+
+def answered_by(names: tuple[str, ...]) -> str:
+    """The operations as a table says them shortly: all of them, or all but one, are not named one by one."""
     others = [name for name in BankApi.public_methods if name not in names]
     if len(others) > 1:
         return ", ".join(names)

@@ -11,7 +11,7 @@ from bankapi import operations
 from bankapi.contract import codes, publication
 from bankapi.contract.application import Contract
 from bankapi.contract.service import BankApi
-from bankapi.refusals import ResultCode
+from bankapi.refusals import FaultCode, ResultCode
 
 README = Path(__file__).parents[2] / "README.md"
 STORED = {"CancelPayment": {ResultCode.REFERENCE_VOIDED}}
@@ -53,9 +53,18 @@ def named(module: ModuleType) -> set[ResultCode]:
     return found
 
 
-def test_the_readme_has_the_table() -> None:
-    found = re.search(r"<!-- result-codes -->\n(.*?)<!-- /result-codes -->", README.read_text(), re.DOTALL)
+@pytest.mark.parametrize("table", ["result_codes", "fault_codes"])
+def test_the_readme_has_the_table(table: str) -> None:
+    marker = table.replace("_", "-")
+    found = re.search(rf"<!-- {marker} -->\n(.*?)<!-- /{marker} -->", README.read_text(), re.DOTALL)
     assert found is not None
-    assert found[1].strip() == publication.result_codes_markdown().strip(), (
-        "put what bankapi.contract.publication.result_codes_markdown() says between the markers"
+    assert found[1].strip() == getattr(publication, f"{table}_markdown")().strip(), (
+        f"put what bankapi.contract.publication.{table}_markdown() says between the markers"
     )
+
+
+def test_every_fault_code_has_its_line() -> None:
+    lines = publication.fault_codes_markdown().splitlines()[2:]
+    assert [line.split(" | ")[0].removeprefix("| ") for line in lines] == list(FaultCode)
+    assert set(codes.FAULT_ADVICE) == set(FaultCode)
+    assert all(line.endswith(f". | {code.retry} |") for line, code in zip(lines, FaultCode, strict=True))
