@@ -225,15 +225,21 @@ ResultCode = enumeration(
     "ResultCode", "The business outcome. New values may be added: treat an unknown one as a no.", codes.RESULT_CODES
 )
 Retry = enumeration("Retry", "What you may do next.", codes.RETRIES)
-FaultCode = enumeration("FaultCode", "Why a message was refused or not processed.", codes.FAULT_CODES)
+FaultCode = enumeration(
+    "FaultCode",
+    "Why a message was refused or not processed. New values may be added: decide by Retry.",
+    codes.FAULT_CODES,
+)
 ServiceStatus = enumeration(
     "ServiceStatus", "Whether the customer's service runs, and so whether payments are taken.", codes.SERVICE_STATUSES
 )
 PaymentState = enumeration("PaymentState", "What became of a reference.", codes.PAYMENT_STATES)
-Event = enumeration("Event", "What happened to a payment.", codes.EVENTS)
+Event = enumeration("Event", "What happened to a payment. New values may be added.", codes.EVENTS)
 RowStatus = enumeration("RowStatus", "What you say of a payment at the end of the business day.", codes.ROW_STATUSES)
 OurStatus = enumeration("OurStatus", "What we have of a payment at the end of the business day.", codes.OUR_STATUSES)
-RegisterStatus = enumeration("RegisterStatus", "How far a register has come.", codes.REGISTER_STATUSES)
+RegisterStatus = enumeration(
+    "RegisterStatus", "How far a register has come. New values may be added.", codes.REGISTER_STATUSES
+)
 DifferenceKind = enumeration(
     "DifferenceKind",
     "In what way the two sides differ. A row has one difference, the first of these that applies. "
@@ -241,7 +247,7 @@ DifferenceKind = enumeration(
     codes.DIFFERENCE_KINDS,
 )
 Scheme = enumeration("Scheme", "How a dealer's payments are booked.", codes.SCHEMES)
-CancelReason = enumeration("CancelReason", "Why a payment is cancelled.", codes.CANCEL_REASONS)
+CancelReason = enumeration("CancelReason", "Why a payment is cancelled. New values may be added.", codes.CANCEL_REASONS)
 TransactionKind = enumeration(
     "TransactionKind", "Why a customer's balance moved. New values may be added.", codes.TRANSACTION_KINDS
 )
