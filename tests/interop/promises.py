@@ -242,6 +242,15 @@ class Promises:
         assert run[0]["answer"]["Status"] == "NEVER_SEEN"
 
 
+def assert_it_works(stack: Stack, contract: Path) -> None:
+    """A client that is made of this WSDL pays, asks, and cancels; what it may not know yet is left out."""
+    steps = ("ping", "validate", "register", "register", "status", "balance", "statement", "cancel", "violate")
+    run = stack.run(*steps, reference=stack.reference(), wsdl=contract)
+    assert [line["answer"]["Result"]["Code"] for line in run.lines[1:-1]] == ["OK"] * 7
+    assert (run[3]["answer"]["Replayed"], run[7]["answer"]["Status"]) == (True, "CANCELLED")
+    assert run[8]["fault"]["Code"] == "SCHEMA_VIOLATION"
+
+
 def _all(repeated: Any) -> list[dict[str, Any]]:
     """An element that may occur again; some stacks make an object of a single one, and a list of more."""
     return [repeated] if isinstance(repeated, dict) else repeated

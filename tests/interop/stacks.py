@@ -49,11 +49,18 @@ class Stack:
     def reference(self) -> str:
         return f"{self.name}-{next(self.numbers)}"
 
-    def run(self, *steps: str, reference: str, url: str = "", gateway_certificate: Path | None = None) -> Run:
+    def run(
+        self,
+        *steps: str,
+        reference: str,
+        url: str = "",
+        gateway_certificate: Path | None = None,
+        wsdl: Path = WSDL_FILE,
+    ) -> Run:
         """Let the client take these steps, as ATM-0001."""
         settings = self.gateway.settings
         options = {
-            "wsdl": WSDL_FILE,
+            "wsdl": wsdl,
             "url": url or self.gateway.url,
             "cert": settings.terminal_file("ATM-0001", "cert.pem"),
             "key": settings.terminal_file("ATM-0001", "key.pem"),

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.interop.promises import Promises
+from tests.contract import releases
+from tests.interop.promises import Promises, assert_it_works
 from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
@@ -55,6 +56,11 @@ def _versions(packages: Path) -> str:
     found = [f"{name} {json.loads((installed / name / 'package.json').read_text())['version']}" for name in PACKAGES]
     node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout.strip()
     return ", ".join([*found, f"node {node}"])
+
+
+@pytest.mark.parametrize("contract", releases.earlier(), ids=lambda file: file.stem)
+def test_a_client_of_an_earlier_contract_still_works(stack: Stack, contract: Path) -> None:
+    assert_it_works(stack, contract)
 
 
 class TestNode(Promises):

@@ -4,10 +4,12 @@ import platform
 import sys
 from importlib.metadata import version
 from itertools import count
+from pathlib import Path
 
 import pytest
 
-from tests.interop.promises import Promises
+from tests.contract import releases
+from tests.interop.promises import Promises, assert_it_works
 from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
@@ -25,6 +27,11 @@ def stack(gateway: RunningGateway) -> Stack:
         gateway=gateway,
         numbers=count(1),
     )
+
+
+@pytest.mark.parametrize("contract", releases.earlier(), ids=lambda file: file.stem)
+def test_a_client_of_an_earlier_contract_still_works(stack: Stack, contract: Path) -> None:
+    assert_it_works(stack, contract)
 
 
 class TestZeep(Promises):
