@@ -35,6 +35,20 @@ def build(source: Path, folder: Path, stack: str) -> Path:
     return jar
 
 
+def versions(jar: Path, **libraries: str) -> str:
+    """Of the libraries beside the jar, by the names of their files, and of Java."""
+    found = [f"{name} {_version(jar.parent / 'lib', library)}" for name, library in libraries.items()]
+    said = subprocess.run(["java", "-version"], capture_output=True, text=True, check=True).stderr
+    java = re.search('version "(.+?)"', said)
+    assert java, said
+    return ", ".join([*found, f"Java {java[1]}"])
+
+
+def _version(folder: Path, library: str) -> str:
+    (file,) = folder.glob(f"{library}-[0-9]*.jar")
+    return file.stem.removeprefix(f"{library}-")
+
+
 def started_quickly(stack: Stack, jar: Path) -> Stack:
     """The stack with the jar as its command. Loading classes is most of a run: archived once, they are only mapped."""
     archive = jar.with_suffix(".jsa")

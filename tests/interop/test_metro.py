@@ -25,6 +25,7 @@ def stack(jar: Path, gateway: RunningGateway) -> Stack:
         command=(),
         value_key="value",
         currency=lambda amount: amount["currency"],
+        versions=maven.versions(jar, Metro="webservices-rt"),
         gateway=gateway,
         numbers=count(1),
     )
@@ -32,4 +33,4 @@ def stack(jar: Path, gateway: RunningGateway) -> Stack:
 
 
 class TestMetro(Promises):
-    pass
+    title = "Metro"
