@@ -5,8 +5,8 @@ from typing import Final
 
 import click
 
-from bankapi.cli.output import REFUSED
-from bankapi.contract import publication
+from bankapi.cli.output import REFUSED, refused
+from bankapi.contract import publication, releases
 
 _FOLDERS: Final = (Path("wsdl"), Path("schemas"))
 _SAMPLES: Final = Path("bankapi", "kit", "samples")
@@ -25,11 +25,23 @@ def export() -> None:
 
 @contract.command()
 def diff() -> None:
-    """Show how the published files here differ from the models; exit 1 when they do."""
-    differences = publication.differences(*_FOLDERS)
-    if differences:
-        click.echo(differences)
+    """Show how the published files here differ from the models, and what would break clients of a release.
+
+    Exit code 1 when there is anything to show.
+    """
+    differences, broken = publication.differences(*_FOLDERS), releases.breaks(*_FOLDERS)
+    click.echo(differences + "".join(f"{each}\n" for each in broken), nl=False)
+    if differences or broken:
         click.get_current_context().exit(REFUSED)
+
+
+@contract.command()
+def release() -> None:
+    """Lock the published files here under their version, for ever, and keep the WSDL in wsdl/releases."""
+    try:
+        click.echo(f"released {releases.release(*_FOLDERS)}")
+    except releases.NotReleased as error:
+        raise refused(str(error)) from error
 
 
 @contract.command("samples")

@@ -2,11 +2,10 @@
 
 Spyne draws the documents; what it cannot say is put right here, step by step: types nobody should see, the words,
 `xml:lang`, the names of ports, SOAPActions, the order of WSDL 1.1, the policy (WS-I Basic Profile 1.1 throughout).
-The committed files are the promise to the banks: `export` writes them, `differences` and the release lock guard them.
+The committed files are the promise to the banks: `export` writes them, `differences` and `releases` guard them.
 """
 
 import difflib
-import hashlib
 import inspect
 from importlib import resources
 from pathlib import Path
@@ -99,25 +98,6 @@ def differences(folder_wsdl: Path | None = None, folder_schemas: Path | None = N
         if published != content:
             found += difflib.unified_diff(_lines(published), _lines(content), f"published/{name}", f"models/{name}")
     return "".join(found)
-
-
-def broken_releases(lock: str, version: str, published: dict[str, bytes]) -> list[str]:
-    """The files that are not what was released as `version`; none when that version is not released yet.
-
-    `lock` is the text of `schemas/releases.lock`: one `version file sha256` per line, `#` begins a comment. A released
-    version never changes: a change gets a new version.
-    """
-    lines = (line.split("#")[0].split() for line in lock.splitlines())
-    return [
-        name
-        for released, name, digest in (line for line in lines if line)
-        if released == version and hashlib.sha256(published.get(name, b"")).hexdigest() != digest
-    ]
-
-
-def lock_lines(version: str, published: dict[str, bytes]) -> str:
-    """What to add to `schemas/releases.lock` when `version` is released."""
-    return "".join(f"{version} {name} {hashlib.sha256(content).hexdigest()}\n" for name, content in published.items())
 
 
 def result_codes_markdown() -> str:

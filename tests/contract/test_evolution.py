@@ -1,11 +1,9 @@
 """Later contracts must not break earlier clients: what `evolution` finds, and what it lets pass."""
 
-import hashlib
-
 import pytest
 
 from bankapi.contract import evolution, publication
-from tests.contract import releases
+from tests.contract.earlier import DRAFT
 
 NOW = publication.wsdl().decode()
 REQUEST, ANSWER = "RegisterPaymentRequest", "RegisterPaymentResponse"
@@ -83,16 +81,6 @@ def test_what_goes_both_ways_may_become_neither_shorter_nor_longer() -> None:
         assert evolution.breaks(NOW.encode(), later) == ["type Reference: its maxLength is another"]
 
 
-class TestReleases:
-    def test_todays_contract_breaks_no_client_of_a_released_one(self) -> None:
-        for version in releases.locked():
-            assert evolution.breaks(releases.released(version).read_bytes(), NOW.encode()) == [], version
-
-    def test_what_is_kept_of_a_release_is_what_was_released(self) -> None:
-        for version, files in releases.locked().items():
-            kept = releases.released(version).read_bytes()
-            assert hashlib.sha256(kept).hexdigest() == files[publication.WSDL_FILE]
-
-    def test_of_the_draft_only_the_policy_was_changed(self) -> None:
-        """It has the clients check the Exchange header, too; those of the draft go on without."""
-        assert evolution.breaks(releases.DRAFT.read_bytes(), NOW.encode()) == ["the policy is another"]
+def test_of_the_draft_only_the_policy_was_changed() -> None:
+    """It has clients check the Exchange header, too; those of the draft go on without."""
+    assert evolution.breaks(DRAFT.read_bytes(), NOW.encode()) == ["the policy is another"]

@@ -31,7 +31,6 @@ NS = {
 }
 OF_DEALERS = {TransactionKind.DEPOSIT, TransactionKind.SETTLEMENT}
 """What moves no customer's balance, so that no statement can show it."""
-LOCK = Path(__file__).parents[2] / "schemas" / "releases.lock"
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +62,6 @@ class TestPromise:
         changed = tmp_path / publication.SCHEMA_FILE
         changed.write_bytes(changed.read_bytes().replace(b'name="Payer"', b'name="Payor"'))
         assert '+  <xs:complexType name="Payer">' in publication.differences(tmp_path, tmp_path)
-
-    def test_released_versions_are_unchanged(self) -> None:
-        broken = publication.broken_releases(LOCK.read_text(), Contract.version, publication.documents())
-        assert broken == [], "a released version never changes: give the change a new version"
-
-    def test_a_change_under_a_released_version_is_found(self) -> None:
-        documents = publication.documents()
-        lock = LOCK.read_text() + publication.lock_lines("1.0.0", documents)
-        assert publication.broken_releases(lock, "1.0.0", documents) == []
-        changed = documents | {publication.SCHEMA_FILE: documents[publication.SCHEMA_FILE] + b"\n"}
-        assert publication.broken_releases(lock, "1.0.0", changed) == [publication.SCHEMA_FILE]
-        assert publication.broken_releases(lock, "1.1.0", changed) == []
 
 
 class TestSchema:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract import releases
+from tests.contract import earlier
 from tests.interop.promises import Promises, assert_it_works
 from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
@@ -29,7 +29,7 @@ def stack(gateway: RunningGateway) -> Stack:
     )
 
 
-@pytest.mark.parametrize("contract", releases.earlier(), ids=lambda file: file.stem)
+@pytest.mark.parametrize("contract", earlier.contracts(), ids=lambda file: file.stem)
 def test_a_client_of_an_earlier_contract_still_works(stack: Stack, contract: Path) -> None:
     assert_it_works(stack, contract)
 
