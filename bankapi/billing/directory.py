@@ -137,6 +137,11 @@ def terminal_certificates(connection: Connection, terminal: str) -> list[Certifi
     return _certificates(connection, terminals.c.name == terminal)
 
 
+def certificate_der(connection: Connection, entry: CertificateEntry) -> bytes:
+    """A registered certificate itself (DER)."""
+    return bytes(connection.execute(select(certificates.c.der).where(certificates.c.id == entry.id)).scalar_one())
+
+
 def channel_certificates(connection: Connection, dealer: str | None = None) -> list[CertificateEntry]:
     """All channel certificates, or one dealer's."""
     of_dealer = () if dealer is None else (dealers.c.name == dealer,)

@@ -1,0 +1,107 @@
+"""The kit as one ZIP file: everything a bank's developer needs, and nothing that is secret.
+
+The same installation makes the same bytes: order, times and modes are fixed. No private key gets in but one that was
+made for a test and asked for; what is put in is looked through again for others.
+"""
+
+import hashlib
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from bankapi.contract import publication
+from bankapi.kit import guides, samples
+from bankapi.kit.contents import TEST_KEY, Contents
+
+MANIFEST: Final = "MANIFEST"
+_MADE_AT: Final = (1980, 1, 1, 0, 0, 0)
+"""The earliest time a ZIP file can say (APPNOTE 4.4.6)."""
+_SCHEMAS: Final = ("bankapi-v1.xsd", "bankapi-register-v1.xsd")
+_BUILT: Final = frozenset({"node_modules", "vendor", "target", "bin", "obj", "build"})
+"""Folders that a stack's tools make; they are not ours to give."""
+_PRIVATE_KEY: Final = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]")
+"""The beginning of a key, and not of a program that reads one (RFC 7468 section 10)."""
+_KEY_STORES: Final = (".p12", ".pfx", ".jks", ".key", ".der")
+
+
+def build(contents: Contents) -> bytes:
+    """The ZIP file. ValueError when it would hold a private key that is not meant."""
+    files = _files(contents)
+    _refuse_keys(files, {TEST_KEY} if contents.test_key is not None else set())
+    files[MANIFEST] = "".join(
+        f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()
+    ).encode()
+    written = io.BytesIO()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, content in files.items():
+            entry = zipfile.ZipInfo(f"{folder(contents.terminal)}/{name}", _MADE_AT)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3  # Unix, so that the mode is read
+            entry.external_attr = (0o100600 if name == TEST_KEY else 0o100644) << 16
+            archive.writestr(entry, content)
+    return written.getvalue()
+
+
+def folder(terminal: str) -> str:
+    """The folder that everything is in."""
+    return f"bankapi-kit-{terminal}"
+
+
+def stacks() -> list[str]:
+    """The stacks there is a client for."""
+    return sorted(each.name for each in clients().iterdir() if each.is_dir())
+
+
+def _files(contents: Contents) -> dict[str, bytes]:
+    """Path in the kit → bytes, sorted."""
+    files = {
+        "START.md": guides.start(contents, stacks()).encode(),
+        "CHECKER.md": guides.checker(contents).encode(),
+        "CODES.md": guides.code_tables().encode(),
+        publication.WSDL_FILE: _wsdl(contents.url),
+        **{name: resources.files("bankapi.schemas").joinpath(name).read_bytes() for name in _SCHEMAS},
+        **{
+            name: b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
+            for name, certificates in contents.certificates().items()
+        },
+        "samples/README.md": guides.sample_table().encode(),
+        **{f"samples/{name}": content for name, content in samples.files().items()},
+        **{f"clients/{path}": content for path, content in walk(clients())},
+    }
+    if contents.test_key is not None:
+        files[TEST_KEY] = contents.test_key
+    return dict(sorted(files.items()))
+
+
+def _wsdl(url: str) -> bytes:
+    """The published WSDL with the installation's own address, as its gateway serves it."""
+    published = resources.files("bankapi.wsdl").joinpath(publication.WSDL_FILE).read_bytes()
+    return published.replace(publication.ADDRESS.encode(), url.encode())
+
+
+def clients() -> Traversable:
+    """The folder with one client per stack."""
+    return resources.files("bankapi.kit").joinpath("clients")
+
+
+def walk(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:
+    """The files of a folder as they were written, without what tools have put beside them."""
+    for each in folder.iterdir():
+        if each.name.startswith((".", "__pycache__")) or (each.is_dir() and each.name in _BUILT):
+            continue
+        if each.is_dir():
+            yield from walk(each, f"{path}{each.name}/")
+        else:
+            yield f"{path}{each.name}", each.read_bytes()
+
+
+def _refuse_keys(files: Mapping[str, bytes], meant: set[str]) -> None:
+    for name, content in files.items():
+        if name not in meant and (_PRIVATE_KEY.search(content) or name.endswith(_KEY_STORES)):
+            raise ValueError(f"{name} holds a private key, which no kit may")

@@ -1,0 +1,84 @@
+"""A kit in the hands of a developer: its own words followed to the letter, with nothing but what is in it."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bankapi.settings import Settings
+from tests.running import RunningGateway
+from tests.unit.cli.commands import done, run
+
+TERMINAL = "ATM-0002"
+
+
+@pytest.fixture(scope="module")
+def unzipped(gateway: RunningGateway, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a kit of the running gateway, with a key made for tests."""
+    folder = tmp_path_factory.mktemp("developer")
+    done(gateway.settings, "kit", TERMINAL, "--test-key", "--output", folder / "kit.zip")
+    with zipfile.ZipFile(folder / "kit.zip") as archive:
+        archive.extractall(folder)
+    return folder / f"bankapi-kit-{TERMINAL}"
+
+
+def typed(command: str, folder: Path) -> str:
+    """What a shell prints, of both streams, when this is typed in the folder."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8"}
+    shell = ["sh", "-c", command]
+    ended = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, check=False, text=True, timeout=120)
+    return ended.stdout + ended.stderr
+
+
+def test_the_digests_are_those_of_the_files(unzipped: Path) -> None:
+    assert typed("sha256sum --quiet --check MANIFEST && echo good", unzipped) == "good\n"
+
+
+def test_five_steps_lead_to_a_registered_payment(unzipped: Path) -> None:
+    tls, ping, payment, retry = re.findall(r"^```sh\n(.*?)^```", (unzipped / "START.md").read_text(), re.M | re.S)
+    assert typed(tls, unzipped) == ""
+    assert b"wsdl:definitions" in (unzipped / "served.wsdl").read_bytes()
+
+    (said,) = map(json.loads, typed(ping, unzipped).splitlines())
+    assert said["answer"]["Status"] == "AVAILABLE"
+    _, registered = map(json.loads, typed(payment, unzipped).splitlines())
+    assert (registered["answer"]["Result"]["Code"], registered["answer"]["Replayed"]) == ("OK", False)
+    again, status, cancelled, still = map(json.loads, typed(retry, unzipped).splitlines())
+    assert again["answer"] == registered["answer"] | {"Replayed": True}
+    assert (status["answer"]["Status"], status["answer"]["PaymentId"]) == (
+        "REGISTERED",
+        registered["answer"]["PaymentId"],
+    )
+    assert [each["answer"]["Status"] for each in (cancelled, still)] == ["CANCELLED"] * 2
+    assert [each["answer"]["Replayed"] for each in (cancelled, still)] == [False, True]
+
+
+def test_the_checker_says_what_its_guide_shows(unzipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(unzipped)
+    nowhere = Settings(home=unzipped / "var")
+    blocks = re.findall(r"^```console\n(.*?)^```", (unzipped / "CHECKER.md").read_text(), re.M | re.S)
+    commands = [each for block in blocks for each in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.M)]
+    assert {command.split()[2] for command, _ in commands if command.startswith("bankapi")} == {
+        "check",
+        "sign",
+        "verify",
+    }
+    for command, output in commands:
+        # A process for each would take most of a minute; one is enough to see that they are the same.
+        is_ours = command.startswith("bankapi ") and "|" not in command
+        said = run(nowhere, *shlex.split(command)[1:]).out if is_ours else typed(command, unzipped)
+        assert said == output, command
+
+
+def test_fingerprints_are_those_of_openssl(unzipped: Path) -> None:
+    (told,) = re.findall(r"^```\n(ca\.pem .*?)^```", (unzipped / "START.md").read_text(), re.M | re.S)
+    for name, fingerprint in (line.split() for line in told.splitlines()):
+        said = typed(f"openssl x509 -in {name} -noout -fingerprint -sha256", unzipped)
+        assert said.strip().lower() == f"sha256 fingerprint={fingerprint}".lower()
