@@ -22,6 +22,14 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return home
 
 
+@pytest.fixture(scope="session")
+def sandbox_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A pristine sandbox; copy it, never serve it."""
+    home = tmp_path_factory.mktemp("sandbox") / "var"
+    homes.create(settings.load(home, {}), demo=False, sandbox=True, now=clock.utc_now())
+    return home
+
+
 @pytest.fixture
 def installation(demo_home: Path, tmp_path: Path) -> Settings:
     """A fresh copy of the demo home, with a port of its own."""

@@ -7,6 +7,7 @@ from typing import TypeVar
 from sqlalchemy import Connection
 
 from bankapi.cli.output import CommandFailed, refused
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 from bankapi.storage import schema
 from bankapi.storage.engine import Store
@@ -40,9 +41,13 @@ def opened(settings: Settings) -> Iterator[Store]:
 
 @contextmanager
 def opened_as_it_is(settings: Settings) -> Iterator[Store]:
-    """The store, whatever is in its database."""
+    """The store of an installation, whatever is in its database but an installation of the other kind."""
     store = Store(settings.database_url, settings.storage, is_patient=True)
     try:
+        try:
+            installation.require_agreement(settings, store)
+        except installation.WrongInstallation as error:
+            raise refused(str(error)) from error
         yield store
     finally:
         store.close()

@@ -40,6 +40,8 @@ from bankapi.cli.manifests import (
     read,
     take_stock,
 )
+from bankapi.sandbox import installation
+from bankapi.sandbox.tables import sandbox
 from bankapi.settings import Settings
 from bankapi.storage import copies, schema
 from bankapi.storage.engine import Store
@@ -114,6 +116,7 @@ def restore(file: Path, settings: Settings, *, replace: bool, with_keys: bool) -
     SQLite: verified beside, then moved in, in one step; with `replace` also over a database nobody has open, which is
     kept beside. PostgreSQL: into an empty database only, in one transaction, verified afterwards. BackupRefused or
     CopyError when not; then nothing has changed, but for a PostgreSQL database whose stock was found to differ.
+    WrongInstallation when the home is a sandbox and the backup is not of one, or the other way round.
     """
     manifest = read(file)
     url = settings.database_url
@@ -124,6 +127,7 @@ def restore(file: Path, settings: Settings, *, replace: bool, with_keys: bool) -
         raise BackupRefused(f"{file} (revision {manifest.revision}) is newer than this program ({schema.NEWEST})")
     if with_keys and not manifest.has_keys:
         raise BackupRefused(f"{file} holds no keys: it was made without --with-keys")
+    _refuse_other_kind(file, manifest, settings, with_keys)
     settings.home.mkdir(mode=0o700, parents=True, exist_ok=True)
     if with_keys:
         _refuse_other_home_files(manifest, settings.home, replace)
@@ -135,6 +139,18 @@ def restore(file: Path, settings: Settings, *, replace: bool, with_keys: bool) -
     if with_keys:
         _restore_home(file, manifest, settings.home)
     return Restored(manifest, kept)
+
+
+def _refuse_other_kind(file: Path, manifest: Manifest, settings: Settings, with_keys: bool) -> None:
+    """A sandbox's database comes into a sandbox's home only. The manifest's counts are compared with the database."""
+    marked = bool(manifest.stock.counts.get(sandbox.name))
+    if settings.ca_certificate.exists():
+        installation.refuse_disagreement(settings, marked, str(file))
+    name = f"{HOME}{settings.ca_certificate.relative_to(settings.home).as_posix()}"
+    if with_keys and name in manifest.digests:
+        with zipfile.ZipFile(file) as archive:
+            if installation.is_sandbox_ca(archive.read(name), name) != marked:
+                raise installation.WrongInstallation(f"{file} holds a sandbox's CA or its database, and not both")
 
 
 def _restore_sqlite(file: Path, manifest: Manifest, target: Path, replace: bool) -> Path | None:

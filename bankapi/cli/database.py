@@ -12,6 +12,7 @@ from bankapi.cli import backups
 from bankapi.cli.administration import opened_as_it_is, require_installation
 from bankapi.cli.manifests import BackupRefused, Manifest
 from bankapi.cli.output import REFUSED, CommandFailed, json_option, refused, show
+from bankapi.sandbox.installation import WrongInstallation
 from bankapi.settings import Settings
 from bankapi.storage import copies, schema
 from bankapi.storage.copies import CopyError
@@ -25,7 +26,7 @@ def _sentences() -> Iterator[None]:
     """Ends the command with the sentence of what went wrong."""
     try:
         yield
-    except (BackupRefused, SchemaError, FileExistsError) as error:
+    except (BackupRefused, SchemaError, FileExistsError, WrongInstallation) as error:
         raise refused(str(error)) from error
     except CopyError as error:
         raise CommandFailed(str(error)) from error

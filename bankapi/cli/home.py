@@ -26,6 +26,7 @@ from bankapi.evidence import tables as _evidence  # noqa: F401  its tables are c
 from bankapi.notices import tables as _notices  # noqa: F401
 from bankapi.reports import register_tables as _registers  # noqa: F401
 from bankapi.reports import tables as _reports  # noqa: F401
+from bankapi.sandbox import accounts, installation
 from bankapi.settings import Settings
 from bankapi.storage import schema
 from bankapi.storage.engine import Store
@@ -35,6 +36,7 @@ from bankapi.wsse.trust import fingerprint
 DEMO_TERMINALS: Final = {"DEMO-BANK": ("ATM-0001", "ATM-0002"), "DEMO-SHOP": ("ATM-0101",)}
 DEMO_CHANNEL: Final = "DEMO-BANK"
 """Whose processing centre has a channel, as Way4 needs one."""
+_DEMO_SCHEMES: Final = {"DEMO-BANK": Scheme.CREDIT_ADJUSTMENT, "DEMO-SHOP": Scheme.DEBIT_ADJUSTMENT}
 _DEMO_NAMES: Final = (
     "Ivan Petrov",
     "Anna Sidorova",
@@ -59,8 +61,11 @@ class HomeExists(Exception):
     """The home is an installation already; making it again would replace its keys."""
 
 
-def create(settings: Settings, *, demo: bool, now: datetime) -> None:
-    """Make the home whole or not at all: it is built beside itself, or aside in it, and moved in at the end."""
+def create(settings: Settings, *, demo: bool, now: datetime, sandbox: bool = False) -> None:
+    """Make the home whole or not at all: it is built beside itself, or aside in it, and moved in at the end.
+
+    A sandbox has the demo's dealers and terminals, and customers of its own.
+    """
     home = settings.home
     if settings.ca_certificate.exists():
         raise HomeExists(str(home))
@@ -68,7 +73,7 @@ def create(settings: Settings, *, demo: bool, now: datetime) -> None:
     # A home that is there may be the only place we may write to.
     building = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home if home.is_dir() else home.parent))
     try:
-        _build(Settings(home=building, gateway=settings.gateway, storage=settings.storage), demo, now)
+        _build(Settings(home=building, gateway=settings.gateway, storage=settings.storage), demo, sandbox, now)
         home.mkdir(mode=0o700, exist_ok=True)
         for child in building.iterdir():
             child.rename(home / child.name)
@@ -76,8 +81,8 @@ def create(settings: Settings, *, demo: bool, now: datetime) -> None:
         shutil.rmtree(building, ignore_errors=True)
 
 
-def _build(settings: Settings, demo: bool, now: datetime) -> None:
-    authority = Authority.create("bankapi operator CA", now)
+def _build(settings: Settings, demo: bool, sandbox: bool, now: datetime) -> None:
+    authority = Authority.create(installation.SANDBOX_CA if sandbox else installation.PRODUCTION_CA, now)
     write_public(settings.ca_certificate, certificate_pem(authority.certificate))
     write_secret(settings.ca_key, key_pem(authority.key))
     write_public(settings.revocation_list, authority.revocation_list((), now).public_bytes(Encoding.PEM))
@@ -93,23 +98,32 @@ def _build(settings: Settings, demo: bool, now: datetime) -> None:
     store = Store(settings.database_url, settings.storage, is_patient=True)
     try:
         schema.create(store)
-        if demo:
+        if sandbox:
+            installation.mark(store, now)
+            store.write(lambda connection: _add_sandbox(connection, settings, authority, now))
+        elif demo:
             store.write(lambda connection: _add_demo(connection, settings, authority, now))
     finally:
         store.close()
 
 
-def _add_demo(connection: Connection, settings: Settings, authority: Authority, now: datetime) -> None:
-    """Two dealers with three terminals and twenty customers, fixed so that people and scripts can rely on them."""
-    schemes = {"DEMO-BANK": Scheme.CREDIT_ADJUSTMENT, "DEMO-SHOP": Scheme.DEBIT_ADJUSTMENT}
+def _add_sandbox(connection: Connection, settings: Settings, authority: Authority, now: datetime) -> None:
+    """The demo's dealers, and a customer for each number of the sandbox."""
+    _add_demo_dealers(connection, settings, authority, now)
+    paid_ahead = [dealer for dealer, scheme in _DEMO_SCHEMES.items() if scheme is Scheme.DEBIT_ADJUSTMENT]
+    accounts.add(connection, paid_ahead, now)
+
+
+def _add_demo_dealers(connection: Connection, settings: Settings, authority: Authority, now: datetime) -> None:
+    """Two dealers with three terminals, a channel, rates and card ranges."""
     for dealer, names in DEMO_TERMINALS.items():
         dealer_id = terminals.add_dealer(
             connection,
             name=dealer,
-            scheme=schemes[dealer],
+            scheme=_DEMO_SCHEMES[dealer],
             time_zone="Europe/Moscow",
             language="en",
-            currencies=("RUB", "EUR", "USD"),
+            currencies=accounts.CURRENCIES,
         )
         for name in names:
             add_terminal_with_key(connection, settings, authority, dealer_id, dealer, name, now)
@@ -121,6 +135,11 @@ def _add_demo(connection: Connection, settings: Settings, authority: Authority, 
     ranges, mistakes = settings.home / "card-ranges.csv", imports.Mistakes()
     write_public(ranges, languages.DEMO_CARD_RANGES.encode())
     card_ranges.add(connection, [row for _, row in languages.card_ranges_in(ranges, mistakes, "reading")])
+
+
+def _add_demo(connection: Connection, settings: Settings, authority: Authority, now: datetime) -> None:
+    """Dealers, terminals and twenty customers, fixed so that people and scripts can rely on them."""
+    _add_demo_dealers(connection, settings, authority, now)
     dealers.pay_in(
         connection,
         TransactionKind.DEPOSIT,

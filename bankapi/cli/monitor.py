@@ -19,6 +19,7 @@ from bankapi import clock
 from bankapi.cli.output import CommandFailed
 from bankapi.gateway import journal
 from bankapi.monitoring import processes
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 
 LOG: Final = logging.getLogger("bankapi.monitor")
@@ -34,14 +35,14 @@ def monitor(settings: Settings, /, listening: int, directory: Path, parent: int)
     """Answer /health, /ready and /metrics, until told to stop or the gateway has ended."""
     from bankapi.monitoring import listener
 
-    journal.configure()
+    is_sandbox = installation.is_sandbox(settings)
+    journal.configure(is_sandbox=is_sandbox)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     store = listener.store_for(settings)
-    answering = listener.Listener(
-        socket.socket(fileno=listening), listener.Monitor(settings, store, clock.utc_now, directory)
-    )
+    telling = listener.Monitor(settings, store, clock.utc_now, directory, is_sandbox=is_sandbox)
+    answering = listener.Listener(socket.socket(fileno=listening), telling)
     threading.Thread(target=answering.serve_forever, name="monitor", daemon=True).start()
     LOG.info("health, readiness and metrics on port %d", answering.server_address[1])
     while not stop.is_set() and os.getppid() == parent:

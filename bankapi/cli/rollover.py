@@ -18,6 +18,7 @@ from bankapi.cli.enrolment import publish_revocations
 from bankapi.cli.home import write_public, write_secret
 from bankapi.cli.output import json_option, refused, show_all
 from bankapi.gateway import keys
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 from bankapi.wsse.trust import fingerprint
 
@@ -50,15 +51,15 @@ def list_authorities(settings: Settings, /, as_json: bool) -> None:
 
 
 @ca.command()
-@click.option("--name", default="bankapi operator CA", show_default=True, help="Its common name.")
+@click.option("--name", help=f"How its common name begins; {installation.PRODUCTION_CA} by default.")
 @click.pass_obj
-def prepare(settings: Settings, /, name: str) -> None:
+def prepare(settings: Settings, /, name: str | None) -> None:
     """Make the next CA and trust it beside the present one. Give the banks ca.pem; nothing is issued by it yet."""
     require_installation(settings)
     if len(_trusted(settings)) > 1:
         raise refused("a rollover has begun already: activate the next CA, or retire the last one")
     now = clock.utc_now()
-    made = Authority.create(f"{name} {now:%Y-%m-%d}", now)
+    made = Authority.create(f"{_name(settings, name)} {now:%Y-%m-%d}", now)
     write_secret(settings.ca_file("next-ca-key.pem"), key_pem(made.key))
     _trust(settings, [*_trusted(settings), made.certificate])
     click.echo(f"give the banks {settings.ca_certificate}, and {_RELOAD}")
@@ -101,6 +102,15 @@ def retire(settings: Settings, /) -> None:
     last_key.unlink()
     publish_revocations(settings, clock.utc_now())
     click.echo(f"{_RELOAD}; the banks may take the last CA out of their trust, too")
+
+
+def _name(settings: Settings, asked: str | None) -> str:
+    """What was asked for, as long as a sandbox's CA is named as one, and no other CA is."""
+    own = installation.authority_name(settings)
+    name = asked or own
+    if name.startswith(installation.SANDBOX_CA) != (own == installation.SANDBOX_CA):
+        raise refused(f"the name of a sandbox's CA begins with {installation.SANDBOX_CA}, and no other's does")
+    return name
 
 
 def _trusted(settings: Settings) -> list[x509.Certificate]:

@@ -1,6 +1,7 @@
 """`bankapi init` and `bankapi serve`: making a home, and running the gateway in it."""
 
 import grp
+import logging
 import os
 import pwd
 import subprocess
@@ -16,20 +17,28 @@ from bankapi import clock
 from bankapi.cli import home, monitor
 from bankapi.cli.administration import require_fitting_database
 from bankapi.cli.output import CommandFailed, refused
+from bankapi.sandbox import installation
 from bankapi.settings import TLS, Settings, SettingsError
 from bankapi.storage.schema import SchemaError
 
 if TYPE_CHECKING:
     from bankapi.gateway.server import ServerOptions
 
+LOG: Final = logging.getLogger("bankapi.sandbox")
+
 
 @click.command()
 @click.option("--demo", is_flag=True, help="Add two dealers, three terminals with keys, and twenty customers.")
+@click.option(
+    "--sandbox", is_flag=True, help="Make a sandbox for integrators, with the demo's terminals. It stays one for ever."
+)
 @click.pass_obj
-def init(settings: Settings, demo: bool) -> None:
+def init(settings: Settings, /, demo: bool, sandbox: bool) -> None:
     """Make the home: the operator's CA, the gateway's keys and the database."""
+    if demo and sandbox:
+        raise click.UsageError("a sandbox has the demo's dealers and terminals already, and customers of its own")
     try:
-        home.create(settings, demo=demo, now=clock.utc_now())
+        home.create(settings, demo=demo, sandbox=sandbox, now=clock.utc_now())
     except home.HomeExists as error:
         raise refused(f"{error} is an installation already") from error
     except SchemaError as error:
@@ -55,7 +64,10 @@ def serve(settings: Settings, /, no_worker: bool, is_check: bool) -> None:
         configuration.load(settings.way4_configuration)
     except SettingsError as error:
         raise click.UsageError(str(error)) from error
-    journal.configure()
+    is_sandbox = installation.is_sandbox(settings)
+    journal.configure(is_sandbox=is_sandbox)
+    if is_sandbox:
+        LOG.warning("this is a SANDBOX: no payment is real, and some numbers fail on purpose")
     make_application = partial(wsgi.create_application, settings, partial(door.doors, settings))
     try:
         options = _options(settings)

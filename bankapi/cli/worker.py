@@ -20,6 +20,7 @@ from bankapi.gateway import journal, keys
 from bankapi.monitoring import metrics, processes
 from bankapi.notices.dispatcher import Dispatcher
 from bankapi.reports import closing, reconciliation
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 
@@ -68,7 +69,7 @@ def worker(settings: Settings, /, parent: int | None, once: bool) -> None:
     Any number of workers may run at once.
     """
     require_fitting_database(settings)
-    journal.configure()
+    journal.configure(is_sandbox=installation.is_sandbox(settings))
     processes.take_turn()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

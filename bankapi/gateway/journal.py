@@ -24,7 +24,11 @@ FIELDS: Final = (
 
 
 class JSONLines(logging.Formatter):
-    """Time in UTC, level, logger and message, then the known fields that are set."""
+    """Time in UTC, level, logger and message, then the known fields that are set; in a sandbox every line says so."""
+
+    def __init__(self, *, is_sandbox: bool = False) -> None:
+        super().__init__()
+        self._marks = {"sandbox": True} if is_sandbox else {}
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -32,6 +36,7 @@ class JSONLines(logging.Formatter):
             "level": record.levelname,
             "logger": record.name,
             "message": record.getMessage(),
+            **self._marks,
         }
         line |= {name: value for name in FIELDS if (value := getattr(record, name, None)) is not None}
         if record.exc_info and record.exc_info[0] is not None:
@@ -46,10 +51,10 @@ def where(error: BaseException) -> str:
     return " > ".join(f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames)
 
 
-def configure(level: int = logging.INFO) -> None:
+def configure(level: int = logging.INFO, *, is_sandbox: bool = False) -> None:
     """Send every log of this process to standard error as JSON lines."""
     handler = logging.StreamHandler()
-    handler.setFormatter(JSONLines())
+    handler.setFormatter(JSONLines(is_sandbox=is_sandbox))
     logging.basicConfig(level=level, handlers=[handler], force=True)
     for chatty in ("spyne", "signxml"):  # signxml's debug messages quote what was signed
         logging.getLogger(chatty).setLevel(max(level, logging.WARNING))

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from importlib import resources
 from typing import Any, Final
 
@@ -11,13 +12,14 @@ from bankapi import clock
 from bankapi.contract.application import Contract
 from bankapi.evidence import sealing
 from bankapi.evidence.sealing import NewestCheckpoint
-from bankapi.gateway import exchange, faults, keys
+from bankapi.gateway import exchange, faults, keys, sandbox
 from bankapi.gateway.conformity import Conformity
 from bankapi.gateway.exchange import Gateway
 from bankapi.gateway.journal import where
 from bankapi.monitoring.lateness import Lateness
 from bankapi.monitoring.watch import Observer
 from bankapi.notices import outbox
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 from bankapi.storage.engine import STORAGE_ERRORS, Store
 from bankapi.wsse.profile import PROFILE_V1
@@ -52,10 +54,13 @@ _PUBLISHED: Final = {
 
 
 def create_gateway(settings: Settings) -> Gateway:
-    """Everything an exchange needs, from an installation's files. Call it after the fork."""
+    """Everything an exchange needs, from an installation's files. Call it after the fork.
+
+    WrongInstallation when its home is a sandbox's and its database is not, or the other way round.
+    """
     identity = keys.load_identity(settings.gateway_file("signing-cert.pem"), settings.gateway_file("signing-key.pem"))
     store = Store(settings.database_url, settings.storage)
-    _remember_signer(store, identity)
+    _remember_signer(settings, store, identity)
     return Gateway(
         contract=Contract(),
         conformity=Conformity(),
@@ -65,19 +70,21 @@ def create_gateway(settings: Settings) -> Gateway:
         store=store,
         clock=clock.utc_now,
         checkpoints=NewestCheckpoint(store),
-        outbox=outbox.of(settings),
+        outbox=None if installation.is_sandbox(settings) else outbox.of(settings),
         patience_s=settings.gateway.patience_s,
         observer=_observer(settings, store),
     )
 
 
-def _remember_signer(store: Store, identity: SigningIdentity) -> None:
+def _remember_signer(settings: Settings, store: Store, identity: SigningIdentity) -> None:
     """Keep the signing certificate, now or, while there is no database, with the next checkpoint.
 
+    A database that is not this installation's is not written to.
     A worker process that cannot start ends the whole gateway (gunicorn's arbiter halts), and with it those that go on
     answering; this one can say TEMPORARILY_UNAVAILABLE, too.
     """
     try:
+        installation.require_agreement(settings, store)
         sealing.remember_signer(store, identity, clock.utc_now())
     except STORAGE_ERRORS as error:
         LOG.error("started without a database", extra={"failure": type(error).__name__, "where": where(error)})
@@ -93,6 +100,8 @@ def _observer(settings: Settings, store: Store) -> Observer:
 def create_application(settings: Settings, open_doors: OpenDoors = lambda gateway: {}) -> Application:
     """The application of one worker process. Doors are opened here, so that this package knows none of them."""
     gateway = create_gateway(settings)
+    is_sandbox = installation.is_sandbox(settings)
+    answered = sandbox.answering(gateway, settings.gateway.threads) if is_sandbox else partial(exchange.answer, gateway)
     doors = open_doors(gateway)
     published = {
         path: resources.files(package).joinpath(name).read_bytes() for path, (package, name) in _PUBLISHED.items()
@@ -103,7 +112,7 @@ def create_application(settings: Settings, open_doors: OpenDoors = lambda gatewa
     def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]
         if path == SOAP_PATH and method == "POST":
-            answer = exchange.answer(gateway, environ)
+            answer = answered(environ)
             return _send(start_response, faults.HTTP_STATUS if answer.is_fault else "200 OK", answer.body)
         if path in doors and method == "POST":
             found = doors[path](environ)
@@ -117,7 +126,7 @@ def create_application(settings: Settings, open_doors: OpenDoors = lambda gatewa
             return _send(start_response, "405 Method Not Allowed", b"", {"Allow": allowed})
         return _send(start_response, "200 OK", document)
 
-    return application
+    return sandbox.marked(application) if is_sandbox else application
 
 
 def _send(

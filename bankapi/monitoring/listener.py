@@ -47,7 +47,10 @@ def store_for(settings: Settings) -> Store:
 class Monitor:
     """What one installation tells about itself."""
 
-    def __init__(self, settings: Settings, store: Store, clock: Clock, directory: Path) -> None:
+    def __init__(
+        self, settings: Settings, store: Store, clock: Clock, directory: Path, *, is_sandbox: bool = False
+    ) -> None:
+        self._marks = {"sandbox": True} if is_sandbox else {}
         self._readiness = Readiness(settings, store, clock, directory)
         self._registry = CollectorRegistry()
         own = (_Checked(self._readiness), _Counted(directory), Stock(settings, store, clock), Files(settings))
@@ -66,13 +69,13 @@ class Monitor:
 
     def _health(self, _: str) -> Answer:
         """This process ends with the gateway's: that it answers is the answer."""
-        return 200, _JSON, _json({"status": "alive"})
+        return 200, _JSON, _json({"status": "alive", **self._marks})
 
     def _ready(self, _: str) -> Answer:
         checks = self._readiness.checks()
         ready = all(check.reason is None for check in checks)
         shown = {check.name: check.shown for check in checks}
-        return 200 if ready else 503, _JSON, _json({"ready": ready, "checks": shown})
+        return 200 if ready else 503, _JSON, _json({"ready": ready, **self._marks, "checks": shown})
 
     def _metrics(self, accept: str) -> Answer:
         encode, content_type = choose_encoder(accept)

@@ -2,7 +2,7 @@
 
 Mark a table with `info=APPEND_ONLY`; the triggers are part of its creation on SQLite and PostgreSQL. A table marked
 with `emptied(...)` allows one change more: some columns become NULL, and nothing else, once a condition holds. One
-marked with `late(...)` takes no row for a time that is closed.
+marked with `late(...)` takes no row for a time that is closed, one marked with `first(...)` none after another table.
 """
 
 from collections.abc import Sequence
@@ -29,6 +29,18 @@ def late(column: str, until: str, of: str, key: str, why: str) -> dict[str, Any]
     return {"late": (column, until, of, key, why)}
 
 
+def first(of: str, why: str) -> dict[str, Any]:
+    """The mark of a table that takes a row only as long as table `of` has none."""
+    return {"first": (of, why)}
+
+
+_POSTGRES_FIRST: Final = """
+CREATE OR REPLACE FUNCTION refuse_{name}_after_{of}() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM {of}) THEN RAISE EXCEPTION '{why}' USING ERRCODE = 'restrict_violation'; END IF;
+    RETURN NEW;
+END $$
+"""
 _POSTGRES_LATE: Final = """
 CREATE OR REPLACE FUNCTION refuse_late_{name}() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE closed {of}.{until}%TYPE;
@@ -54,11 +66,13 @@ def statements(table: Table, dialect: str) -> list[str]:
         refuse = f"BEGIN SELECT RAISE(ABORT, '{name} is append-only'); END"
         return [
             *_late(table, dialect),
+            *_first(table, dialect),
             f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} WHEN NOT ({allowed}) {refuse}",
             f"CREATE TRIGGER {name}_no_delete BEFORE DELETE ON {name} {refuse}",
         ]
     return [
         *_late(table, dialect),
+        *_first(table, dialect),
         _POSTGRES_FUNCTION.format(function="refuse_change", allowed="FALSE"),
         _POSTGRES_FUNCTION.format(function=f"refuse_change_of_{name}", allowed=allowed),
         f"CREATE TRIGGER {name}_no_update BEFORE UPDATE ON {name} "
@@ -82,6 +96,22 @@ def _late(table: Table, dialect: str) -> list[str]:
     return [
         _POSTGRES_LATE.format(name=name, column=column, until=until, of=of, key=key, why=why),
         f"CREATE TRIGGER {name}_not_late BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_late_{name}()",
+    ]
+
+
+def _first(table: Table, dialect: str) -> list[str]:
+    """What refuses rows after those of another table."""
+    if "first" not in table.info:
+        return []
+    name, (of, why) = table.name, table.info["first"]
+    if dialect == "sqlite":
+        return [
+            f"CREATE TRIGGER {name}_first BEFORE INSERT ON {name} WHEN EXISTS (SELECT 1 FROM {of}) "  # noqa: S608
+            f"BEGIN SELECT RAISE(ABORT, '{why}'); END"
+        ]
+    return [
+        _POSTGRES_FIRST.format(name=name, of=of, why=why),
+        f"CREATE TRIGGER {name}_first BEFORE INSERT ON {name} FOR EACH ROW EXECUTE FUNCTION refuse_{name}_after_{of}()",
     ]
 
 
