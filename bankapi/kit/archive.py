@@ -72,11 +72,17 @@ def _files(contents: Contents) -> dict[str, bytes]:
         },
         "samples/README.md": guides.sample_table().encode(),
         **{f"samples/{name}": content for name, content in samples.files().items()},
-        **{f"clients/{path}": content for path, content in walk(clients())},
+        **{f"clients/{path}": _for_the_kit(path, content, contents) for path, content in walk(clients())},
     }
     if contents.test_key is not None:
         files[TEST_KEY] = contents.test_key
     return dict(sorted(files.items()))
+
+
+def _for_the_kit(path: str, content: bytes, contents: Contents) -> bytes:
+    """A client's file as it is; only its guide speaks of other places here."""
+    is_guide = path.endswith("README.md")
+    return guides.client_guide(content.decode(), contents).encode() if is_guide else content
 
 
 def _wsdl(url: str) -> bytes:

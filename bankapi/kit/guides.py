@@ -3,6 +3,7 @@
 `START.md` and `CHECKER.md` beside this module have places like @{url}. Tests run every command in them.
 """
 
+import re
 from base64 import b64encode
 from importlib import resources
 from string import Template
@@ -34,6 +35,12 @@ openssl req -new -newkey rsa:3072 -nodes -keyout {YOUR_KEY} -out terminal.csr -s
 (P-256 is accepted, too, if your stack signs with ECDSA-SHA256; the clients in here sign with RSA.) Send `terminal.csr`
 to the operator, who answers it with a certificate of this terminal (`bankapi terminal enrol`), whatever name the
 request bears: put it here as `{CERTIFICATE}`."""
+
+
+_REPOSITORY: Final = "$BANKAPI/"
+_HOME: Final = "$HOME_/"
+_SERVING: Final = re.compile(r"^With the demo gateway .*?:$", re.MULTILINE | re.DOTALL)
+"""What the clients' guides say of the demo, before their first command."""
 
 
 class _Guide(Template):
@@ -68,6 +75,23 @@ def checker(contents: Contents) -> str:
         gateway_sha256=fingerprint(signer).hex(),
         request_digest=b64encode(request_digest(shown.request)).decode(),
     )
+
+
+def client_guide(text: str, contents: Contents) -> str:
+    """A client's guide, whose commands are for a repository and its demo, for the kit's folder."""
+    places = {
+        f"{_REPOSITORY}bankapi/kit/clients/": "../clients/",
+        f"{_REPOSITORY}wsdl/bankapi-v1.wsdl": f"../{publication.WSDL_FILE}",
+        f"{_HOME}terminals/ATM-0001/cert.pem": f"../{CERTIFICATE}",
+        f"{_HOME}terminals/ATM-0001/key.pem": f"../{contents.key}",
+        f"{_HOME}ca/ca.pem": f"../{CA}",
+        f"{_HOME}gateway/signing-cert.pem": f"../{SIGNING}",
+        "HOME_=$BANKAPI/var\n": "",
+        publication.ADDRESS: contents.url,
+    }
+    for place, here in places.items():
+        text = text.replace(place, here)
+    return _SERVING.sub("In the folder of the kit:", text)
 
 
 def code_tables() -> str:

@@ -32,7 +32,7 @@ def typed(command: str, folder: Path) -> str:
     """What a shell prints, of both streams, when this is typed in the folder."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8"}
-    shell = ["sh", "-c", command]
+    shell = ["bash", "-c", command]
     ended = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, check=False, text=True, timeout=120)
     return ended.stdout + ended.stderr
 
@@ -58,6 +58,20 @@ def test_five_steps_lead_to_a_registered_payment(unzipped: Path) -> None:
     )
     assert [each["answer"]["Status"] for each in (cancelled, still)] == ["CANCELLED"] * 2
     assert [each["answer"]["Replayed"] for each in (cancelled, still)] == [False, True]
+
+
+def test_a_clients_guide_leads_there_too(unzipped: Path) -> None:
+    guide = (unzipped / "clients" / "zeep" / "README.md").read_text()
+    (commands,) = re.findall(r"^```sh\n(.*?)^```", guide, re.M | re.S)
+    # Ours instead of what would be installed: the only line that is not typed as it stands.
+    python = unzipped / "my-bank" / "venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    commands, installs = re.subn(r"^python3 -m venv .*\n", "", commands.replace("mkdir ", "mkdir -p "), flags=re.M)
+    assert installs == 1
+    validated, registered = map(json.loads, typed(commands.replace("MY-1", "GUIDE-1"), unzipped).splitlines())
+    assert (validated["answer"]["Result"]["Code"], registered["answer"]["Result"]["Code"]) == ("OK", "OK")
 
 
 def test_the_checker_says_what_its_guide_shows(unzipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:

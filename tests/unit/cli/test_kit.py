@@ -99,8 +99,16 @@ def test_the_clients_are_the_very_files_that_the_tests_run(files: dict[str, byte
     sources = Path(archive.__file__).parent / "clients"
     names = {name for name in files if name.startswith("clients/")}
     assert {name.split("/")[1] for name in names} == {each.name for each in sources.iterdir()}
-    assert all(files[name] == (sources.parent / name).read_bytes() for name in names)
+    assert all(files[name] == (sources.parent / name).read_bytes() for name in names if not name.endswith(".md"))
     assert {"clients/zeep/client.py", "clients/node/client.mjs", "clients/cxf/pom.xml"} <= names
+
+
+def test_every_client_has_a_guide_and_it_is_for_the_kit(files: dict[str, bytes]) -> None:
+    stacks = {name.split("/")[1] for name in files if name.startswith("clients/")}
+    for stack in stacks:
+        guide = files[f"clients/{stack}/README.md"].decode()
+        elsewhere = re.findall(r"BANKAPI\b|HOME_\b|`?make run`?|ATM-0001|var/", guide)
+        assert elsewhere == [], f"{stack}: see bankapi/kit/guides.py for what can be said in a client's guide"
 
 
 def test_what_tools_leave_in_a_client_stays_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
