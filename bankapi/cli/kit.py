@@ -20,6 +20,7 @@ from bankapi.cli.parameters import NAME
 from bankapi.gateway import keys
 from bankapi.kit import archive
 from bankapi.kit.contents import TEST_KEY, Contents
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 from bankapi.wsse.trust import fingerprint
 
@@ -78,6 +79,7 @@ def _contents(settings: Settings, connection: Connection, name: str, now: dateti
         authorities=x509.load_pem_x509_certificates(settings.ca_certificate.read_bytes()),
         terminal_certificates=[_certificate(connection, each) for each in reversed(accepted)],
         signing={f"gateway-{file.name}": keys.load_certificate(file) for file in settings.signing_certificates},
+        is_sandbox=installation.is_sandbox(settings),
     )
 
 

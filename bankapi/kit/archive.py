@@ -74,6 +74,8 @@ def _files(contents: Contents) -> dict[str, bytes]:
         **{f"samples/{name}": content for name, content in samples.files().items()},
         **{f"clients/{path}": _for_the_kit(path, content, contents) for path, content in walk(clients())},
     }
+    if contents.is_sandbox:
+        files["SANDBOX.md"] = guides.sandbox_numbers().encode()
     if contents.test_key is not None:
         files[TEST_KEY] = contents.test_key
     return dict(sorted(files.items()))

@@ -32,6 +32,7 @@ class Contents:
     """Those that are accepted, the one to use first; none when none was enrolled yet."""
     signing: Mapping[str, x509.Certificate]
     """File name → the certificates that answers are, will be and were signed by; `SIGNING` is the present one."""
+    is_sandbox: bool
     test_key: bytes | None = None
     """PEM of the first terminal certificate's key; only ever one that was made for a test."""
 

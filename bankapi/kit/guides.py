@@ -15,10 +15,13 @@ from bankapi.contract import codes, publication
 from bankapi.evidence.exchanges import request_digest
 from bankapi.kit import samples
 from bankapi.kit.contents import CA, CERTIFICATE, SIGNING, TEST_KEY, YOUR_KEY, Contents
+from bankapi.sandbox import numbers
+from bankapi.sandbox.numbers import Behaviour
 from bankapi.wsse.trust import fingerprint
 
 _REFERENCE_MAX: Final = 60
 
+_ORDINARY: Final = numbers.number_of(Behaviour.PAYS)
 _WITH_TEST_KEY: Final = f"""\
 Both are here: the operator made `{TEST_KEY}` for tests. It is worth nothing elsewhere, and for production you make a
 key of your own, which never leaves you."""
@@ -36,6 +39,16 @@ openssl req -new -newkey rsa:3072 -nodes -keyout {YOUR_KEY} -out terminal.csr -s
 to the operator, who answers it with a certificate of this terminal (`bankapi terminal enrol`), whatever name the
 request bears: put it here as `{CERTIFICATE}`."""
 
+
+_PAYER: Final = """\
+The clients pay 100.00 RUB to 79160000001, a customer of every demo; elsewhere ask the operator for a number, and give
+it with `--msisdn`. Another currency is in the client's source."""
+_PAYER_OF_SANDBOX: Final = f"""\
+{_ORDINARY} is an ordinary customer; `SANDBOX.md` has numbers that answer in every other way."""
+_SANDBOX: Final = """
+**It is a sandbox.** Nothing that happens in it is real, and nothing in this kit works anywhere else. Certain numbers
+answer in an agreed way: late, never, or with each of the codes. They are in `SANDBOX.md`.
+"""
 
 _REPOSITORY: Final = "$BANKAPI/"
 _HOME: Final = "$HOME_/"
@@ -60,6 +73,12 @@ def start(contents: Contents, stacks: list[str]) -> str:
         "signing_rows": "\n".join(_signing_rows(contents)),
         "certificate_step": _Guide(_certificate_step(contents)).substitute(terminal=contents.terminal),
         "fingerprints": "\n".join(_fingerprints(contents)),
+        "sandbox": _SANDBOX if contents.is_sandbox else "",
+        "sandbox_row": "| `SANDBOX.md` | the numbers of the sandbox, and how each answers | |"
+        if contents.is_sandbox
+        else "",
+        "payer": _PAYER_OF_SANDBOX if contents.is_sandbox else _PAYER,
+        "payer_option": _payer_option(contents),
         "ends": _ends(contents),
     }
     return _without_blank_rows(_Guide(_read("START.md")).substitute(filled))
@@ -91,7 +110,17 @@ def client_guide(text: str, contents: Contents) -> str:
     }
     for place, here in places.items():
         text = text.replace(place, here)
+    text = text.replace("--reference MY-1", f"--reference MY-1{_payer_option(contents)}")
     return _SERVING.sub("In the folder of the kit:", text)
+
+
+def sandbox_numbers() -> str:
+    """SANDBOX.md: every number, and how to get the codes that need none."""
+    return (
+        "# The sandbox's numbers\n\n"
+        "Each number is Msisdn, AccountNumber and CustomerNumber alike, and answers likewise however often you ask.\n"
+        f"In `clients/` it is given with `--msisdn`.\n\n{numbers.markdown()}"
+    )
 
 
 def code_tables() -> str:
@@ -117,6 +146,10 @@ def sample_table() -> str:
         "`../CHECKER.md` shows how to verify them.\n\n"
         f"| -request.xml, -answer.xml | what it shows |\n|---|---|\n{rows}"
     )
+
+
+def _payer_option(contents: Contents) -> str:
+    return f" --msisdn {_ORDINARY}" if contents.is_sandbox else ""
 
 
 def _certificate_step(contents: Contents) -> str:
@@ -168,7 +201,7 @@ def _ends(contents: Contents) -> str:
 
 def _without_blank_rows(text: str) -> str:
     """A place in a table that nothing was put into leaves an empty line, which would end the table."""
-    return text.replace("|\n\n|", "|\n|")
+    return re.sub(r"\|\n\n+(?=\|)", "|\n", text)
 
 
 def _read(name: str) -> str:

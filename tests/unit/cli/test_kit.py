@@ -15,6 +15,8 @@ from bankapi.contract.application import Contract
 from bankapi.gateway import keys
 from bankapi.kit import archive, samples
 from bankapi.refusals import FaultCode, ResultCode
+from bankapi.sandbox import numbers
+from bankapi.sandbox.numbers import Behaviour
 from bankapi.settings import Settings
 from tests.conftest import copy_home
 from tests.unit.cli.commands import done, new_request, refused, run
@@ -139,6 +141,20 @@ def test_the_wsdl_has_the_address_that_the_gateway_serves(home: Settings, files:
     wsdl = etree.fromstring(files["bankapi-v1.wsdl"])
     soap = {"soap": "http://schemas.xmlsoap.org/wsdl/soap/"}
     assert wsdl.xpath("//soap:address/@location", namespaces=soap) == [home.gateway.url]
+
+
+def test_a_sandboxs_says_so_and_has_its_numbers(sandbox_home: Path, tmp_path: Path, files: dict[str, bytes]) -> None:
+    of_sandbox = kit(copy_home(sandbox_home, tmp_path / "var"), tmp_path / "kit.zip")
+    assert of_sandbox.keys() - files.keys() == {"SANDBOX.md"}
+    assert all(line.number.encode() in of_sandbox["SANDBOX.md"] for line in numbers.table())
+    start = of_sandbox["START.md"].decode()
+    assert "It is a sandbox" in start
+    assert b"sandbox" not in files["START.md"].lower()
+    guide = of_sandbox["clients/zeep/README.md"].decode()
+    payer = f" --msisdn {numbers.number_of(Behaviour.PAYS)}"
+    assert (
+        (start.count("--reference "), guide.count("--reference ")) == (start.count(payer), guide.count(payer)) == (3, 1)
+    )
 
 
 @pytest.mark.parametrize("options", [(), ("--test-key",)])
