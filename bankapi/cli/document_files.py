@@ -3,11 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, Final
 from zoneinfo import ZoneInfo
 
 import click
+from sqlalchemy import Connection
 
 from bankapi import clock
 from bankapi.billing.directory import DealerEntry
@@ -19,6 +21,7 @@ from bankapi.reports import render
 from bankapi.reports.document import Document
 from bankapi.reports.headings import Heading
 from bankapi.reports.render import Format
+from bankapi.sandbox import installation
 
 _TOLD_ROWS: Final = 10_000
 """A person who waits hears of every so many rows."""
@@ -57,8 +60,14 @@ def format_of(given: str | None, output: Path | None) -> Format:
         raise click.UsageError(f"the name of {output} does not say which --format") from error
 
 
-def write_document(document: Document, wanted: Format, output: Path | None) -> None:
-    """Write a report to a file, or without one to standard output. What is too long for a format is refused."""
+def write_document(connection: Connection, document: Document, wanted: Format, output: Path | None) -> None:
+    """Write a report to a file, or without one to standard output. What is too long for a format is refused.
+
+    The title says when the books it was read from are a sandbox's.
+    """
+    if installation.is_marked(connection):
+        title = texts(document.language).gettext("SANDBOX: {title}", title=document.title)
+        document = replace(document, title=title)
     try:
         with _file(output) as file, _progress() as progress:
             render.write(document, wanted, file, progress)

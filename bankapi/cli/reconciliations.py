@@ -259,7 +259,7 @@ def write_differences(
 ) -> None:
     """Write a result with all of its differences for people to read."""
     document = reconciliation_document(connection, _heading(connection, result, language), result)
-    write_document(document, format_of(format_, output), output)
+    write_document(connection, document, format_of(format_, output), output)
 
 
 def _heading(connection: Connection, result: Reconciliation, language: str) -> Heading:

@@ -219,7 +219,7 @@ def _save(
     wanted = format_of(format_, output)
     with opened(settings) as store, store.read() as connection:
         try:
-            write_document(make(connection), wanted, output)
+            write_document(connection, make(connection), wanted, output)
         except BooksDisagree as error:
             raise _disagreeing(error) from error
     if output is not None:

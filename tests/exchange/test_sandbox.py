@@ -104,7 +104,7 @@ def read_to_the_end(settings: Settings, operation: str, request: bytes) -> bytes
 def test_what_fails_once_succeeds_the_second_time_in_any_process(
     ask: Callable[..., Answer], behaviour: Behaviour, is_fault: bool, first: str
 ) -> None:
-    for number in range(4):
+    for number in range(2):
         asked = pay(f"{behaviour.name}-{number}", behaviour)
         failed = ask(*asked)
         assert (failed.is_fault, code(failed), failed.fields["retry"]) == (is_fault, first, "SAME_REFERENCE")
@@ -122,17 +122,17 @@ def test_numbers_answer_alike_over_the_wire_whoever_asks(ask: Callable[..., Answ
         Behaviour.NO_FUNDS: "DEALER_FUNDS_INSUFFICIENT",
         Behaviour.NOT_ALLOWED: "OPERATION_NOT_ALLOWED",
     }
-    for number in range(2):
-        for behaviour, declined in expected.items():
+    for behaviour, declined in expected.items():
+        for number in range(2):
             answer = ask(*pay(f"{terminal}-{behaviour.name}-{number}", behaviour), terminal=terminal)
             assert code(answer) == declined
-        for behaviour, kept in (
-            (Behaviour.WINDOW_CLOSED, "CANCEL_WINDOW_CLOSED"),
-            (Behaviour.USES_FUNDS, "FUNDS_ALREADY_USED"),
-        ):
-            reference = f"{terminal}-{behaviour.name}-{number}"
-            assert code(ask(*pay(reference, behaviour), terminal=terminal)) == "OK"
-            assert code(ask(*cancel(reference), terminal=terminal)) == kept
+    for behaviour, kept in (
+        (Behaviour.WINDOW_CLOSED, "CANCEL_WINDOW_CLOSED"),
+        (Behaviour.USES_FUNDS, "FUNDS_ALREADY_USED"),
+    ):
+        reference = f"{terminal}-{behaviour.name}"
+        assert code(ask(*pay(reference, behaviour), terminal=terminal)) == "OK"
+        assert code(ask(*cancel(reference), terminal=terminal)) == kept
 
 
 def test_everything_says_that_it_is_a_sandbox(
