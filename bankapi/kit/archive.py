@@ -37,10 +37,15 @@ def build(contents: Contents) -> bytes:
     files[MANIFEST] = "".join(
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()
     ).encode()
+    return zipped(folder(contents.terminal), files)
+
+
+def zipped(folder: str, files: Mapping[str, bytes]) -> bytes:
+    """Files under a folder as a ZIP file: the same bytes for the same files in the same order."""
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         for name, content in files.items():
-            entry = zipfile.ZipInfo(f"{folder(contents.terminal)}/{name}", _MADE_AT)
+            entry = zipfile.ZipInfo(f"{folder}/{name}", _MADE_AT)
             entry.compress_type = zipfile.ZIP_DEFLATED
             entry.create_system = 3  # Unix, so that the mode is read
             entry.external_attr = (0o100600 if name == TEST_KEY else 0o100644) << 16
