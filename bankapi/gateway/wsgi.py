@@ -1,4 +1,4 @@
-"""The WSGI application: three addresses, one of which is the service, and doors of other protocols (PEP 3333)."""
+"""The WSGI application: three addresses, one of which is the service, and doors to what others serve (PEP 3333)."""
 
 import logging
 from collections.abc import Callable, Iterable, Mapping
@@ -29,23 +29,26 @@ LOG: Final = logging.getLogger("bankapi.gateway")
 
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+XML: Final = "text/xml; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
 class DoorAnswer:
-    """An XML document with its HTTP status, and header fields beside the usual ones."""
+    """A document with its HTTP status, and header fields beside the usual ones."""
 
     status: str
     body: bytes
     headers: Mapping[str, str]
+    content_type: str = XML
 
 
 Door = Callable[[Mapping[str, Any]], DoorAnswer]
-"""Answers POST requests of another protocol at an address of its own."""
-OpenDoors = Callable[[Gateway], Mapping[str, Door]]
+"""Answers the requests of one method at one address: those of another protocol, or of people."""
+Doors = Mapping[tuple[str, str], Door]
+"""(method, path) → door. Where there is one for GET, HEAD is answered too."""
+OpenDoors = Callable[[Gateway], Doors]
 
 SOAP_PATH: Final = "/soap/v1"
-_XML: Final = "text/xml; charset=utf-8"
 _PUBLISHED: Final = {
     "/schemas/bankapi-v1.xsd": ("bankapi.schemas", "bankapi-v1.xsd"),
     "/schemas/bankapi-register-v1.xsd": ("bankapi.schemas", "bankapi-register-v1.xsd"),
@@ -80,6 +83,7 @@ def _remember_signer(settings: Settings, store: Store, identity: SigningIdentity
     """Keep the signing certificate, now or, while there is no database, with the next checkpoint.
 
     A database that is not this installation's is not written to.
+
     A worker process that cannot start ends the whole gateway (gunicorn's arbiter halts), and with it those that go on
     answering; this one can say TEMPORARILY_UNAVAILABLE, too.
     """
@@ -114,28 +118,39 @@ def create_application(settings: Settings, open_doors: OpenDoors = lambda gatewa
         if path == SOAP_PATH and method == "POST":
             answer = answered(environ)
             return _send(start_response, faults.HTTP_STATUS if answer.is_fault else "200 OK", answer.body)
-        if path in doors and method == "POST":
-            found = doors[path](environ)
-            return _send(start_response, found.status, found.body, found.headers)
+        asked = "GET" if method == "HEAD" else method  # the server leaves the body out (RFC 9110, 9.3.2)
+        if (asked, path) in doors:
+            found = doors[asked, path](environ)
+            return _send(start_response, found.status, found.body, found.headers, found.content_type)
         is_wsdl = path == SOAP_PATH and environ.get("QUERY_STRING", "").lower() == "wsdl"
         document = wsdl if is_wsdl else published.get(path)
-        if document is None and path != SOAP_PATH and path not in doors:
+        if document is not None and asked == "GET":
+            return _send(start_response, "200 OK", document)
+        allowed = {known for known, door in doors if door == path}
+        allowed |= {"POST"} if path == SOAP_PATH else set()
+        allowed |= set() if document is None else {"GET"}
+        if not allowed:
             return _send(start_response, "404 Not Found", b"")
-        if document is None or method != "GET":
-            allowed = "POST" if document is None else "GET, POST" if is_wsdl else "GET"
-            return _send(start_response, "405 Method Not Allowed", b"", {"Allow": allowed})
-        return _send(start_response, "200 OK", document)
+        return _send(start_response, "405 Method Not Allowed", b"", {"Allow": _allow(allowed)})
 
     return sandbox.marked(application) if is_sandbox else application
 
 
+def _allow(methods: set[str]) -> str:
+    return ", ".join(sorted(methods | ({"HEAD"} if "GET" in methods else set())))
+
+
 def _send(
-    start_response: StartResponse, status: str, body: bytes, headers: Mapping[str, str] | None = None
+    start_response: StartResponse,
+    status: str,
+    body: bytes,
+    headers: Mapping[str, str] | None = None,
+    content_type: str = XML,
 ) -> Iterable[bytes]:
     start_response(
         status,
         [
-            ("Content-Type", _XML),
+            ("Content-Type", content_type),
             ("Content-Length", str(len(body))),
             ("Cache-Control", "no-store"),
             *(headers or {}).items(),

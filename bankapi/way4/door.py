@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from bankapi.gateway.exchange import Gateway
-from bankapi.gateway.wsgi import Door, DoorAnswer
+from bankapi.gateway.wsgi import DoorAnswer, Doors
 from bankapi.settings import Settings
 from bankapi.way4 import configuration, exchange
 from bankapi.way4.exchange import Way4
@@ -13,7 +13,7 @@ from bankapi.way4.message import Conformity
 PATH: Final = "/way4"
 
 
-def doors(settings: Settings, gateway: Gateway) -> dict[str, Door]:
+def doors(settings: Settings, gateway: Gateway) -> Doors:
     """The adapter's address, or none without `way4.ini`; ConfigurationError when that makes no sense."""
     found = configuration.load(settings.way4_configuration)
     if found is None:
@@ -24,4 +24,4 @@ def doors(settings: Settings, gateway: Gateway) -> dict[str, Door]:
         answer = exchange.answer(way4, environ)
         return DoorAnswer(answer.status, answer.body, answer.headers)
 
-    return {PATH: door}
+    return {("POST", PATH): door}
