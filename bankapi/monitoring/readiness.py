@@ -119,11 +119,11 @@ class Readiness:
         reason = self._file_reason()
         if reason is not None:
             return _Database(reason)
-        may_write = self._store.write(_may_write)
+        writable = self._store.write(may_write)
         with self._store.read() as connection:
             revision = schema.revision(connection)
             lag = lags.evidence_lag(connection, self._clock()) if revision in schema.ACCEPTED else timedelta()
-        return _Database(None if may_write else "it cannot be written", revision, lag)
+        return _Database(None if writable else "it cannot be written", revision, lag)
 
     def _file_reason(self) -> str | None:
         """SQLite would make a new file in the place of one that is gone, and write to one that was moved away."""
@@ -141,7 +141,7 @@ def _value(counted: Mapping[str, Metric], name: str) -> float:
     return sum(sample.value for sample in counted[name].samples) if name in counted else 0.0
 
 
-def _may_write(connection: Connection) -> bool:
+def may_write(connection: Connection) -> bool:
     """SQLite has given the write lock by now."""
     return connection.dialect.name == "sqlite" or bool(connection.execute(_MAY_WRITE).scalar_one())
 
