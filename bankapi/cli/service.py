@@ -22,7 +22,9 @@ from bankapi.settings import TLS, Settings, SettingsError
 from bankapi.storage.schema import SchemaError
 
 if TYPE_CHECKING:
+    from bankapi.gateway.exchange import Gateway
     from bankapi.gateway.server import ServerOptions
+    from bankapi.gateway.wsgi import Doors
 
 LOG: Final = logging.getLogger("bankapi.sandbox")
 
@@ -57,7 +59,7 @@ def serve(settings: Settings, /, no_worker: bool, is_check: bool) -> None:
     that is reloaded, so ask before: --check.
     """
     from bankapi.gateway import journal, server, tuning, wsgi
-    from bankapi.way4 import configuration, door
+    from bankapi.way4 import configuration
 
     require_fitting_database(settings)
     try:
@@ -68,7 +70,7 @@ def serve(settings: Settings, /, no_worker: bool, is_check: bool) -> None:
     journal.configure(is_sandbox=is_sandbox)
     if is_sandbox:
         LOG.warning("this is a SANDBOX: no payment is real, and some numbers fail on purpose")
-    make_application = partial(wsgi.create_application, settings, partial(door.doors, settings))
+    make_application = partial(wsgi.create_application, settings, partial(_doors, settings))
     try:
         options = _options(settings)
         if is_check:
@@ -80,6 +82,14 @@ def serve(settings: Settings, /, no_worker: bool, is_check: bool) -> None:
             server.serve(make_application, options)
     except ValueError as error:
         raise CommandFailed(str(error)) from error
+
+
+def _doors(settings: Settings, gateway: "Gateway") -> "Doors":
+    """What is served beside SOAP: the Way4 adapter, if it is configured, and the page for people."""
+    from bankapi.kit import page
+    from bankapi.way4 import door
+
+    return {**door.doors(settings, gateway), **page.doors(settings, gateway)}
 
 
 def _options(settings: Settings) -> "ServerOptions":

@@ -37,7 +37,12 @@ def test_a_get_of_the_service_is_not_allowed_but_for_its_wsdl(arena: Arena) -> N
 @pytest.mark.parametrize(
     "path",
     [
-        "/",
+        "/index.html",
+        "/kit",
+        "/kit/",
+        "/kit/../bankapi.ini",
+        "/kit/signing-key.pem",
+        "/kit/ca-key.pem",
         "/soap",
         "/soap/v1/",
         "/soap/v2",

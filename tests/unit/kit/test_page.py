@@ -1,0 +1,211 @@
+"""What the page says is what is published, whole; and what it shows of others stays text."""
+
+import io
+import re
+import zipfile
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from itertools import pairwise
+
+import pytest
+from lxml import etree
+
+from bankapi.billing.holders import Holder
+from bankapi.billing.terminals import AccessStatus, RegisteredCertificate
+from bankapi.cli import home as homes
+from bankapi.contract import codes
+from bankapi.contract.service import BankApi
+from bankapi.gateway.wsgi import Door
+from bankapi.kit import page_content, page_files, page_markup, page_reference, samples
+from bankapi.kit.page_markup import E
+from bankapi.operations.ping import ServiceState
+from bankapi.refusals import FaultCode, ResultCode
+from bankapi.sandbox import numbers
+from bankapi.settings import Settings
+
+NOW = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
+XS = {"xs": "http://www.w3.org/2001/XMLSchema"}
+REGISTERED = RegisteredCertificate(1, 1, NOW, NOW + timedelta(days=700), None)
+ATM = Holder(REGISTERED, "DEMO-BANK", AccessStatus.ACTIVE, "ATM-0001", AccessStatus.ACTIVE)
+CHANNEL = Holder(REGISTERED, "DEMO-BANK", AccessStatus.ACTIVE, None, None)
+
+
+def schema() -> etree._Element:
+    return etree.fromstring(resources.files("bankapi.schemas").joinpath("bankapi-v1.xsd").read_bytes())
+
+
+def drawn(
+    settings: Settings,
+    holder: Holder = ATM,
+    state: ServiceState = ServiceState.AVAILABLE,
+    is_sandbox: bool = False,
+) -> etree._Element:
+    page = page_content.page(settings, holder, state, now=NOW, contract_version="1.2.3", is_sandbox=is_sandbox)
+    return etree.fromstring(page.decode(), etree.HTMLParser())
+
+
+def text(element: etree._Element) -> str:
+    return " ".join("".join(element.itertext()).split())
+
+
+def named(page: etree._Element, name: str) -> etree._Element:
+    (found,) = page.xpath("//*[@id=$name]", name=name)
+    return found
+
+
+@pytest.mark.parametrize("operation", BankApi.public_methods)
+def test_every_member_of_every_operation_is_named(operation: str) -> None:
+    section = named(page_reference.operations(), operation)
+    for message in (f"{operation}Request", f"{operation}Response"):
+        members = schema().xpath("xs:complexType[@name=$name]//xs:element/@name", namespaces=XS, name=message)
+        assert members
+        assert set(members) <= {text(code) for code in section.iterfind("dl/dt//code")}
+    shown = text(section)
+    for sample in samples.all():
+        if sample.operation == operation:
+            assert sample.title in shown
+            assert all(" ".join(body.split()) in shown for body in sample.shown())
+
+
+def test_every_type_that_is_no_message_of_an_operation_is_explained() -> None:
+    explained = page_reference.types()
+    declared = {each.get("name") for each in schema().iterfind("*[@name]")}
+    messages = {f"{name}{side}" for name in BankApi.public_methods for side in ("Request", "Response")}
+    assert {each.get("id") for each in explained.iterfind("dl/dt")} == declared - messages
+    with_tables = "@name!='ResultCode' and @name!='FaultCode'"
+    values = schema().xpath(f"xs:simpleType[{with_tables}]//xs:enumeration/@value", namespaces=XS)
+    patterns = schema().xpath("xs:simpleType//xs:pattern/@value", namespaces=XS)
+    assert len(values) > 20
+    assert len(patterns) > 20
+    assert {*values, *patterns} <= {text(code) for code in explained.iter("code")}
+
+
+def test_every_code_has_its_line() -> None:
+    for table, known in ((page_reference.results(), ResultCode), (page_reference.faults(), FaultCode)):
+        lines = [text(each) for each in table.iterfind("table/tbody/tr/th")]
+        assert lines == [str(code) for code in known]
+        assert all(text(cell) for cell in table.iter("td"))
+
+
+def test_words_in_backticks_are_shown_as_typed_and_no_backtick_is_left() -> None:
+    assert etree.tostring(page_markup.marked("ask `a <b>`, then go")) == (
+        b"<span>ask <code>a &lt;b&gt;</code>, then go</span>"
+    )
+    assert "`" not in text(page_reference.faults())
+
+
+def facts(page: etree._Element) -> dict[str, str]:
+    return {text(each[0]): text(each[1]) for each in named(page, "connection").iterfind("dl/div")}
+
+
+def test_the_reader_is_named(installation: Settings) -> None:
+    assert facts(drawn(installation))["You are"] == "ATM-0001 of DEMO-BANK"
+    assert facts(drawn(installation, CHANNEL))["You are"] == "DEMO-BANK, by a channel of its processing centre"
+    assert facts(drawn(installation))["Your certificate ends"] == "2028-01-30 09:00:00 UTC"
+
+
+@pytest.mark.parametrize("state", ServiceState)
+def test_the_state_is_said_with_its_meaning(installation: Settings, state: ServiceState) -> None:
+    assert facts(drawn(installation, state=state))["Service"] == f"{state} {codes.SERVICE_STATES[state]}"
+
+
+def test_headings_are_in_order_and_names_are_unique(installation: Settings) -> None:
+    for page in (drawn(installation, is_sandbox=True), etree.HTML(page_content.types().decode())):
+        levels = [int(each.tag[1]) for each in page.iter("h1", "h2", "h3", "h4")]
+        assert levels[0] == 1
+        assert levels.count(1) == 1
+        assert all(later <= earlier + 1 for earlier, later in pairwise(levels))
+        names = page.xpath("//@id")
+        assert len(names) == len(set(names))
+        assert all(set(each.split()) <= set(names) for each in page.xpath("//@aria-labelledby"))
+        assert page.xpath("count(//main)") == 1
+
+
+def test_every_link_inside_leads_somewhere(installation: Settings) -> None:
+    page, types = drawn(installation, is_sandbox=True), etree.HTML(page_content.types().decode())
+    anchors = {"": page, "/": page, page_reference.TYPES_PATH: types}
+    for here, links in (("", page.xpath("//a/@href")), (page_reference.TYPES_PATH, types.xpath("//a/@href"))):
+        inside = [link.partition("#") for link in links if "#" in link]
+        assert len(inside) > 30
+        for path, _, name in inside:
+            assert named(anchors[path or here], name) is not None
+
+
+def test_only_a_sandbox_shows_its_numbers(installation: Settings) -> None:
+    sandbox, production = (drawn(installation, is_sandbox=is_sandbox) for is_sandbox in (True, False))
+    assert "SANDBOX" in text(sandbox.find(".//header"))
+    shown = text(named(sandbox, "numbers"))
+    assert all(line.number in shown and line.words in shown for line in numbers.table())
+    assert all(words in shown for _, words in numbers.recipes())
+    assert "SANDBOX" not in text(production)
+    assert numbers.PREFIX + "000" not in text(production)
+
+
+def test_the_certificates_of_a_rollover_are_there_while_it_lasts(installation: Settings) -> None:
+    certificate = installation.gateway_file("signing-cert.pem").read_bytes()
+    page = drawn(installation)
+    assert page.xpath("//a[@href='/kit/signing-cert.pem']")
+    assert not page.xpath("//a[@href='/kit/next-signing-cert.pem']")
+    homes.write_public(installation.gateway_file("next-signing-cert.pem"), certificate)
+    assert drawn(installation).xpath("//a[@href='/kit/next-signing-cert.pem']")
+
+
+def test_text_stays_text() -> None:
+    hostile = "</title><script>alert('&\"')</script>"
+    page = page_markup.document(hostile, E.main({"id": hostile}, E.p(hostile), E.pre(hostile)))
+    assert b"<script" not in page
+    read = etree.fromstring(page.decode(), etree.HTMLParser())
+    assert [read.findtext(".//title"), read.findtext(".//p"), read.findtext(".//pre")] == [hostile] * 3
+    assert read.find(".//main").get("id") == hostile
+
+
+def ask(doors: dict[tuple[str, str], Door], path: str) -> tuple[str, bytes]:
+    answer = doors["GET", path]({})
+    return answer.content_type, answer.body
+
+
+@pytest.mark.parametrize("stack", ["zeep", "node", "cxf", "metro"])
+def test_a_client_comes_whole_and_as_it_is(installation: Settings, stack: str) -> None:
+    content_type, archive = ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")
+    assert content_type == page_files.ZIP
+    sources = resources.files("bankapi.kit").joinpath("clients", stack)
+    with zipfile.ZipFile(io.BytesIO(archive)) as unpacked:
+        names = unpacked.namelist()
+        for name in names:
+            assert unpacked.read(name) == sources.joinpath(*name.split("/")[1:]).read_bytes()
+    assert f"client-{stack}/README.md" in names
+    assert not [name for name in names if "node_modules" in name or "__pycache__" in name or "/target/" in name]
+    assert ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")[1] == archive
+
+
+def test_no_private_key_is_handed_out(installation: Settings) -> None:
+    doors = dict(page_files.doors(installation))
+    signing = installation.gateway_file("signing-cert.pem")
+    signing.write_bytes(signing.read_bytes() + installation.gateway_file("signing-key.pem").read_bytes())
+    assert len(doors) > 8
+    for _, path in doors:
+        content = ask(doors, path)[1]
+        if path.endswith(".zip"):
+            with zipfile.ZipFile(io.BytesIO(content)) as unpacked:
+                content = b"".join(map(unpacked.read, unpacked.namelist()))
+        assert not re.search(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]", content), path
+
+
+def luminance(colour: str) -> float:
+    """WCAG 2.2, relative luminance."""
+    digits = "".join(2 * digit for digit in colour) if len(colour) == 3 else colour
+    parts = [int(digits[at : at + 2], 16) / 255 for at in (0, 2, 4)]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_everything_can_be_read_on_its_ground(scheme: str) -> None:
+    """WCAG 2.2, success criterion 1.4.3: 4.5 to 1."""
+    style = resources.files("bankapi.kit").joinpath("page.css").read_text()
+    beginning = style.split("@media")[0 if scheme == "light" else 1]
+    colours = dict(re.findall(r"--([a-z]+): #([0-9a-f]+);", beginning))
+    for ink in ("ink", "soft", "link", "good", "warn", "bad"):
+        for ground in ("page", "head"):
+            shades = sorted((luminance(colours[ink]), luminance(colours[ground])))
+            assert (shades[1] + 0.05) / (shades[0] + 0.05) >= 4.5, (ink, ground)
