@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import os
+import re
 import socket
 import ssl
 import stat
@@ -37,8 +38,19 @@ def test_a_payment_passes_once(deployment: Deployment) -> None:
 def test_the_published_documents_pass_and_nothing_else_is_there(deployment: Deployment) -> None:
     found = {path: _get(deployment, path) for path in ("/soap/v1?wsdl", "/schemas/bankapi-v1.xsd")}
     assert all(status == 200 and body for status, body in found.values())
-    for path in ("/", "/metrics", "/health", "/soap/v1/../../metrics", "/index.html"):
+    for path in ("/metrics", "/health", "/soap/v1/../../metrics", "/index.html", "/kit/", "/kit/../metrics"):
         assert _get(deployment, path) == (404, b""), path
+
+
+def test_the_page_for_people_passes_with_all_it_links_to(deployment: Deployment) -> None:
+    status, page = _get(deployment, "/")
+    assert status == 200
+    assert b"ATM-0001" in page
+    links = {link.partition("#")[0] for link in re.findall(r'href="(/[^"]*)"', page.decode())}
+    assert len(links) > 8
+    for link in links:
+        status, body = _get(deployment, link)
+        assert (status, len(body) > 500) == (200, True), link
 
 
 def test_the_socket_is_for_nginx_and_the_gateway_alone(deployment: Deployment) -> None:
