@@ -7,6 +7,7 @@ One object serves one request: it is told what to do about the answer once every
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -86,6 +87,11 @@ class SandboxContract(Contract):
                 _use(call, payer, done.answer)
         _say_so(done, call.language)
         return done
+
+    def unavailable(self, operation: str, language: str, now: datetime) -> etree._Element:
+        """As the contract does: whatever was to be done about another answer is not done about this one."""
+        self.aftermath = Aftermath()
+        return super().unavailable(operation, language, now)
 
     def _hold_back(self) -> None:
         """Each answer that is held back holds a thread: who finds no room is told to come again."""

@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, inspect, select
 
-from bankapi.sandbox.tables import metadata, sandbox
+from bankapi.sandbox.tables import NO_REAL_NUMBERS, metadata, sandbox
 from bankapi.settings import Settings
 from bankapi.storage import append_only
 from bankapi.storage.engine import Store
@@ -50,6 +50,8 @@ def mark(store: Store, now: datetime) -> None:
     append_only.guard(metadata)
     with store.engine.begin() as connection:
         metadata.create_all(connection)
+        for statement in NO_REAL_NUMBERS[connection.dialect.name]:
+            connection.exec_driver_sql(statement)
         connection.execute(sandbox.insert(), {"id": 1, "made_at": now})
 
 

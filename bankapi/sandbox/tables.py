@@ -7,6 +7,7 @@ from typing import Final
 
 from sqlalchemy import CheckConstraint, Column, Integer, MetaData, String, Table
 
+from bankapi.sandbox.numbers import PREFIX
 from bankapi.storage import columns
 from bankapi.storage.append_only import APPEND_ONLY, first
 from bankapi.storage.columns import Instant, RowId
@@ -33,3 +34,19 @@ sandbox_tries = Table(
     Column("tried_at", Instant, nullable=False),
     info=APPEND_ONLY,
 )
+
+_WHY: Final = f"a sandbox has no customers but those whose numbers begin with {PREFIX}"
+NO_REAL_NUMBERS: Final = {
+    "sqlite": (
+        "CREATE TRIGGER subscriptions_of_nobody BEFORE INSERT ON subscriptions "
+        f"WHEN substr(NEW.msisdn, 1, {len(PREFIX)}) <> '{PREFIX}' BEGIN SELECT RAISE(ABORT, '{_WHY}'); END",
+    ),
+    "postgresql": (
+        "CREATE FUNCTION refuse_real_number() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
+        f"IF left(NEW.msisdn, {len(PREFIX)}) <> '{PREFIX}' THEN "
+        f"RAISE EXCEPTION '{_WHY}' USING ERRCODE = 'restrict_violation'; END IF; RETURN NEW; END $$",
+        "CREATE TRIGGER subscriptions_of_nobody BEFORE INSERT ON subscriptions "
+        "FOR EACH ROW EXECUTE FUNCTION refuse_real_number()",
+    ),
+}
+"""The DDL of one more rule: who tries with production's customers has them where every integrator can ask for them."""

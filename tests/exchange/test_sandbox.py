@@ -5,7 +5,9 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,18 @@ def test_a_slow_answer_keeps_nobody_else_waiting(running: RunningGateway, ask: C
     assert len(took_s) == 4
     assert min(took_s) >= SLOW_S
     assert ask("Ping", []).fields["status"] == "AVAILABLE"
+
+
+@pytest.mark.slow
+def test_there_is_room_for_so_many_slow_answers_and_again_when_they_have_come(ask: Callable[..., Answer]) -> None:
+    """Two workers with eight threads each hold back four answers each; who is one too many is told to come again."""
+    for turn in range(2):
+        with ThreadPoolExecutor(20) as threads:
+            asked = [pay(f"MANY-{turn}-{number}", Behaviour.SLOW) for number in range(20)]
+            answers = list(threads.map(lambda each: ask(*each), asked))
+        codes = Counter(map(code, answers))
+        assert set(codes) == {"OK", "OVERLOADED"}
+        assert 4 <= codes["OK"] <= 8, "connections are not shared out evenly"
+        for number, answer in enumerate(answers):
+            expected = "REGISTERED" if code(answer) == "OK" else "NEVER_SEEN"
+            assert ask(*status(f"MANY-{turn}-{number}")).fields["status"] == expected

@@ -16,7 +16,7 @@ from ulid import ULID
 import bankapi.cli
 from bankapi import clock
 from bankapi import settings as all_settings
-from bankapi.billing import terminals
+from bankapi.billing import customers, terminals
 from bankapi.cli import backups
 from bankapi.cli.documents import request_element
 from bankapi.gateway import wsgi
@@ -86,6 +86,28 @@ def test_a_mark_cannot_be_truncated(sandbox: Sandbox) -> None:
         return  # it has no TRUNCATE
     with pytest.raises(DBAPIError, match="append-only"):
         sandbox.store.write(lambda connection: connection.execute(text("TRUNCATE sandbox")))
+
+
+def test_a_sandbox_takes_no_customer_whose_number_may_be_somebodys(sandbox: Sandbox) -> None:
+    def add(msisdn: str) -> None:
+        sandbox.store.write(
+            lambda connection: customers.add_customer(
+                connection,
+                customer_number=f"C{msisdn}",
+                name="Ivan Petrov",
+                account_number=f"A{msisdn}",
+                currency="RUB",
+                msisdns=(msisdn,),
+                now=clock.utc_now(),
+                business_on=clock.utc_now().date(),
+            )
+        )
+
+    with pytest.raises(DBAPIError, match="begin with 999"):
+        add("79160000001")
+    own = f"99955{int(sandbox.store.engine.dialect.name == 'sqlite'):06d}"
+    add(own)
+    assert sandbox.ask("RegisterPayment", paid(str(ULID()), own)).code == "OK"
 
 
 def test_a_sandbox_does_nothing_in_a_database_that_is_not_one(books: Books) -> None:  # noqa: F811
