@@ -38,6 +38,8 @@ from bankapi.cli.parameters import (
     read_service_status,
     several,
 )
+from bankapi.sandbox import installation
+from bankapi.sandbox.numbers import PREFIX
 from bankapi.settings import Settings
 
 COLUMNS: Final = (
@@ -132,6 +134,9 @@ def import_(settings: Settings, file: Path, as_json: bool) -> None:
 
 
 def _add_all(connection: Connection, new: Sequence[NewCustomer]) -> None:
+    numbers = (msisdn for each in new for msisdn in each.msisdns)
+    if installation.is_marked(connection) and not all(msisdn.startswith(PREFIX) for msisdn in numbers):
+        raise refused(f"this is a sandbox: its customers' numbers begin with {PREFIX}, which is nobody's")
     now = clock.utc_now()
     intake.add_customers(connection, new, now=now, business_on=now.date())
 

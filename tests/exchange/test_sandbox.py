@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bankapi import clock, settings
+from bankapi.cli import home as homes
 from bankapi.cli.client import Answer, TerminalClient
 from bankapi.cli.payments import terminal_client
 from bankapi.contract.types import NAMESPACE
@@ -24,6 +26,7 @@ from bankapi.sandbox.numbers import SLOW_S, Behaviour, number_of
 from bankapi.settings import Settings
 from tests.conftest import copy_home
 from tests.exchange.test_registration import code, payment
+from tests.postgres import Postgres, postgres  # noqa: F401
 from tests.running import RunningGateway, free_port, start_gateway
 from tests.unit.cli.commands import done
 
@@ -76,12 +79,12 @@ def test_an_answer_is_lost_after_booking_and_comes_when_asked_for_again(
         assert (code(again), again.fields["replayed"]) == ("OK", True)
 
 
-def read_to_the_end(settings: Settings, operation: str, request: bytes) -> bytes:
+def read_to_the_end(home: Settings, operation: str, request: bytes) -> bytes:
     """Every byte that comes until the gateway closes the connection, which it must do in order."""
-    address = urlsplit(settings.gateway.url)
+    address = urlsplit(home.gateway.url)
     context = tls.client_context(
-        settings.terminal_file("ATM-0001", "cert.pem"), settings.terminal_file("ATM-0001", "key.pem"),
-        settings.ca_certificate,
+        home.terminal_file("ATM-0001", "cert.pem"), home.terminal_file("ATM-0001", "key.pem"),
+        home.ca_certificate,
     )  # fmt: skip
     head = (
         f"POST {address.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {SOAP['Content-Type']}\r\n"
@@ -163,15 +166,15 @@ def test_everything_says_that_it_is_a_sandbox(
             assert "SANDBOX" in str(secure.getpeercert())
 
 
-def header(settings: Settings, method: str, path: str) -> str | None:
+def header(home: Settings, method: str, path: str) -> str | None:
     connection = HTTPSConnection(
         "localhost",
-        settings.gateway.port,
+        home.gateway.port,
         timeout=10,
         context=tls.client_context(
-            settings.terminal_file("ATM-0001", "cert.pem"),
-            settings.terminal_file("ATM-0001", "key.pem"),
-            settings.ca_certificate,
+            home.terminal_file("ATM-0001", "cert.pem"),
+            home.terminal_file("ATM-0001", "key.pem"),
+            home.ca_certificate,
         ),
     )
     try:
@@ -190,6 +193,30 @@ def test_in_production_the_numbers_are_nobodys_and_nothing_says_sandbox(
         assert (answer.is_fault, code(answer)) == (False, "PAYER_NOT_FOUND")
     assert header(gateway.settings, "GET", "/soap/v1?wsdl") is None
     assert "sandbox" not in gateway.log().lower()
+
+
+@pytest.mark.slow
+def test_a_sandbox_on_postgresql_fails_as_it_was_agreed(postgres: Postgres, tmp_path: Path) -> None:  # noqa: F811
+    port = free_port()
+    with postgres.database("template1") as url:
+        environment = {"BANKAPI_STORAGE_URL": url, "BANKAPI_GATEWAY_PORT": str(port)}
+        environment["BANKAPI_GATEWAY_URL"] = f"https://localhost:{port}/soap/v1"
+        home = settings.load(tmp_path / "var", environment)
+        homes.create(home, demo=False, sandbox=True, now=clock.utc_now())
+        with start_gateway(home, **environment):
+
+            def ask(*asked: Any) -> Answer:
+                return terminal_client(home, "ATM-0001").call(*asked)
+
+            assert code(ask(*pay("ONCE", Behaviour.UNAVAILABLE))) == "TEMPORARILY_UNAVAILABLE"
+            assert code(ask(*pay("ONCE", Behaviour.UNAVAILABLE))) == "OK"
+            assert ask(*pay("FAULT", Behaviour.INTERNAL)).is_fault
+            assert code(ask(*pay("FAULT", Behaviour.INTERNAL))) == "OK"
+            request = terminal_client(home, "ATM-0001").sign(*pay("LOST", Behaviour.LOST))
+            assert read_to_the_end(home, "RegisterPayment", request) == b""
+            assert ask(*status("LOST")).fields["status"] == "REGISTERED"
+            assert code(ask(*pay("USED", Behaviour.USES_FUNDS))) == "OK"
+            assert code(ask(*cancel("USED"))) == "FUNDS_ALREADY_USED"
 
 
 @pytest.mark.slow

@@ -204,10 +204,9 @@ def test_receipts_and_ping_say_what_they_are(sandbox: Sandbox, language: str) ->
 
 @pytest.mark.slow
 def test_ten_thousand_of_the_largest_payments_change_nothing(sandbox: Sandbox) -> None:
-    """To each number that takes them, by the dealer that pays ahead."""
-    pays = [line for line in table() if line.behaviour in (Behaviour.PAYS, Behaviour.SUSPENDED, Behaviour.USES_FUNDS)]
-    for line in pays:
-        for _ in range(10_000):
-            asked = paid(reference(), line.number, amount="15000.00")
+    """By the dealer that pays ahead; numbers whose state could drift in another way get some, too."""
+    for behaviour, payments in ((Behaviour.PAYS, 10_000), (Behaviour.SUSPENDED, 500), (Behaviour.USES_FUNDS, 500)):
+        for _ in range(payments):
+            asked = paid(reference(), number_of(behaviour), amount="15000.00")
             assert sandbox.ask("RegisterPayment", asked, "TILL-1").code == OK
     test_every_number_answers_as_it_is_published_again_and_again(sandbox)

@@ -110,6 +110,17 @@ def test_a_sandbox_takes_no_customer_whose_number_may_be_somebodys(sandbox: Sand
     assert sandbox.ask("RegisterPayment", paid(str(ULID()), own)).code == "OK"
 
 
+def test_staff_are_told_why_a_real_customer_does_not_belong_in_a_sandbox(
+    sandbox_installation: Settings, tmp_path: Path
+) -> None:
+    add = ("customer", "add", "C1", "--name", "Ivan Petrov", "--account", "A1", "--msisdn")
+    file = tmp_path / "customers.csv"
+    file.write_text("customer_number,name,account_number,currency,msisdns\nC1,Ivan Petrov,A1,RUB,79160000001\n")
+    for command in ((*add, "79160000001"), ("customer", "import", file)):
+        assert "begin with 999" in refused(sandbox_installation, *command)
+    done(sandbox_installation, *add, "99955500001")
+
+
 def test_a_sandbox_does_nothing_in_a_database_that_is_not_one(books: Books) -> None:  # noqa: F811
     """Should its database have been changed for another one while it runs."""
 
