@@ -205,8 +205,9 @@ def test_receipts_and_ping_say_what_they_are(sandbox: Sandbox, language: str) ->
 @pytest.mark.slow
 def test_ten_thousand_of_the_largest_payments_change_nothing(sandbox: Sandbox) -> None:
     """By the dealer that pays ahead; numbers whose state could drift in another way get some, too."""
+    share = 1 if sandbox.store.engine.dialect.name == "sqlite" else 10  # the same sums, and slower
     for behaviour, payments in ((Behaviour.PAYS, 10_000), (Behaviour.SUSPENDED, 500), (Behaviour.USES_FUNDS, 500)):
-        for _ in range(payments):
+        for _ in range(payments // share):
             asked = paid(reference(), number_of(behaviour), amount="15000.00")
             assert sandbox.ask("RegisterPayment", asked, "TILL-1").code == OK
     test_every_number_answers_as_it_is_published_again_and_again(sandbox)
