@@ -1,12 +1,16 @@
 """Metro (Java, JAX-WS RI with WSIT): wsimport, and WS-Security by the policy in the WSDL. Installs Metro with Maven."""
 
+from copy import deepcopy
 from itertools import count
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
+from bankapi.wsse.names import BODY, WSU_ID
 from tests.interop import maven
-from tests.interop.promises import Promises
+from tests.interop.middle import man_in_the_middle
+from tests.interop.promises import Promises, promise
 from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
@@ -34,3 +38,21 @@ def stack(jar: Path, gateway: RunningGateway) -> Stack:
 
 class TestMetro(Promises):
     title = "Metro"
+
+    @promise("a Body put in the signed one's place: not believed")
+    def test_a_signed_body_inside_of_another_is_no_answer(self, stack: Stack) -> None:
+        """WSIT takes its signature for the outer one's, and makes an answer of it that says nothing."""
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=_inside_of_another) as middle:
+            run = stack.run("status", reference=stack.reference(), url=middle.url)
+        assert "an unexpected Body" in run[0]["error"]
+        assert run.exit_code == 3
+
+
+def _inside_of_another(answer: bytes) -> bytes:
+    envelope = etree.fromstring(answer)
+    body = envelope.find(BODY)
+    outer = deepcopy(body)
+    outer.set(WSU_ID, "forged")
+    envelope.replace(body, outer)
+    outer.insert(0, body)
+    return etree.tostring(envelope)

@@ -16,7 +16,8 @@ import org.w3c.dom.NodeList;
 
 /**
  * Refuses an answer, or a fault, that the gateway did not sign as the answer to this request. CXF has verified the
- * signature by then; it asks for a signed Body by the policy, but not for the header that names our request.
+ * signature by then, if there is one: it asks the policy what must be signed of an answer, but not of a fault, and
+ * which request the answer names is not its business.
  */
 public final class AnswerProof extends CryptoCoverageChecker {
     private static final String BANKAPI = "urn:bankapi:v1";

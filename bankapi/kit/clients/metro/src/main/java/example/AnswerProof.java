@@ -5,6 +5,7 @@ import com.sun.xml.ws.api.handler.MessageHandler;
 import com.sun.xml.ws.api.handler.MessageHandlerContext;
 import com.sun.xml.ws.api.message.Header;
 import com.sun.xml.ws.api.message.Headers;
+import com.sun.xml.ws.api.message.Message;
 import com.sun.xml.ws.api.message.MessageHeaders;
 import jakarta.xml.bind.JAXBContext;
 import jakarta.xml.bind.JAXBException;
@@ -18,14 +19,16 @@ import javax.xml.namespace.QName;
 import javax.xml.stream.XMLStreamException;
 
 /**
- * Refuses an answer, or a fault, to another request. Metro has verified by then what the policy wants signed.
+ * Refuses an answer, or a fault, to another request. Metro has verified by then what the policy wants signed, the
+ * header that names our request among it.
  *
  * <p>It also names every request. WSIT counts ids in each message and its clock ticks in seconds: without a signed
  * name, equal requests of one second would be one signature, and all but the first are refused as replays.
  */
 public final class AnswerProof implements MessageHandler<MessageHandlerContext> {
-    static final QName MESSAGE_ID = new QName("http://www.w3.org/2005/08/addressing", "MessageID");
-    static final QName EXCHANGE = new QName("urn:bankapi:v1", "Exchange");
+    private static final String BANKAPI = "urn:bankapi:v1";
+    private static final QName MESSAGE_ID = new QName("http://www.w3.org/2005/08/addressing", "MessageID");
+    private static final QName EXCHANGE = new QName(BANKAPI, "Exchange");
     private static final QName SECURITY = new QName(
         "http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd", "Security");
     private final SentMessage sent;
@@ -44,11 +47,11 @@ public final class AnswerProof implements MessageHandler<MessageHandlerContext> 
 
     @Override
     public boolean handleMessage(MessageHandlerContext context) {
-        MessageHeaders headers = context.getMessage().getHeaders();
+        Message message = context.getMessage();
         if (Boolean.TRUE.equals(context.get(MessageContext.MESSAGE_OUTBOUND_PROPERTY))) {
-            headers.add(Headers.create(MESSAGE_ID, "urn:uuid:" + UUID.randomUUID()));
+            message.getHeaders().add(Headers.create(MESSAGE_ID, "urn:uuid:" + UUID.randomUUID()));
         } else {
-            prove(headers);
+            prove(message);
         }
         return true;
     }
@@ -66,9 +69,13 @@ public final class AnswerProof implements MessageHandler<MessageHandlerContext> 
         return Set.of(EXCHANGE);
     }
 
-    private void prove(MessageHeaders headers) {
+    private void prove(Message message) {
         exchangeId = "";
-        Exchange exchange = only(headers);
+        // A signed Body inside of a forged one would be read as an answer without any element.
+        if (!message.isFault() && !BANKAPI.equals(message.getPayloadNamespaceURI())) {
+            throw new WebServiceException("an unexpected Body: " + message.getPayloadLocalPart());
+        }
+        Exchange exchange = only(message.getHeaders());
         if (!MessageDigest.isEqual(exchange.getRequestDigest().getValue(), sent.digest())) {
             throw new WebServiceException("the answer is to another request");
         }

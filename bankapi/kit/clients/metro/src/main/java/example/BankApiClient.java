@@ -13,7 +13,6 @@ import javax.net.ssl.KeyManagerFactory;
 import javax.net.ssl.SSLContext;
 import javax.net.ssl.SSLSocketFactory;
 import javax.net.ssl.TrustManagerFactory;
-import javax.xml.namespace.QName;
 
 /** The generated port with its keys: what to sign Metro reads in the WSDL's policy. */
 public final class BankApiClient {
@@ -35,21 +34,13 @@ public final class BankApiClient {
         return port;
     }
 
-    /**
-     * The WSDL with more in its policy: Metro's own word for the signature algorithm, which else is RSA-SHA1 under
-     * every algorithm suite, and the headers that {@link AnswerProof} needs signed.
-     */
+    /** The WSDL with Metro's own word for the signature algorithm, which else is RSA-SHA1 under every suite. */
     private static Path forMetro(Path wsdl) throws IOException {
         String text = java.nio.file.Files.readString(wsdl)
-            .replace("<sp:AlgorithmSuite>", "<sp:AlgorithmSuite signatureAlgorithm=\"SHA256withRSA\">")
-            .replace("<sp:Body/>", "<sp:Body/>" + signed(AnswerProof.MESSAGE_ID) + signed(AnswerProof.EXCHANGE));
+            .replace("<sp:AlgorithmSuite>", "<sp:AlgorithmSuite signatureAlgorithm=\"SHA256withRSA\">");
         Path copy = java.nio.file.Files.createTempFile("bankapi-", ".wsdl");
         copy.toFile().deleteOnExit();
         return java.nio.file.Files.writeString(copy, text);
-    }
-
-    private static String signed(QName header) {
-        return "<sp:Header Namespace=\"" + header.getNamespaceURI() + "\" Name=\"" + header.getLocalPart() + "\"/>";
     }
 
     private static SSLSocketFactory mutualTls(KeyStore authorities) throws Exception {
