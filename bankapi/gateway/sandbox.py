@@ -24,9 +24,19 @@ LOG: Final = logging.getLogger("bankapi.sandbox")
 HEADER: Final = ("Bankapi-Sandbox", "yes")
 """In every HTTP answer of a sandbox."""
 
+LOST_PATH: Final = "/lost"
+"""Where nginx closes the client's connection without an answer (`deploy/nginx.conf`); nobody else can ask for it."""
+
 Answer = Callable[[Mapping[str, Any]], SignedAnswer]
 StartResponse = Callable[[str, list[tuple[str, str]]], Any]
 Application = Callable[[dict[str, Any], StartResponse], Iterable[bytes]]
+
+
+class AnswerLost(ConnectionResetError):
+    """The caller gets no answer. gunicorn takes it for a client that has gone, and closes the connection."""
+
+    def __init__(self) -> None:
+        super().__init__(errno.ECONNRESET, "the answer is lost, as agreed for the number")
 
 
 def answering(gateway: Gateway, threads: int) -> Answer:
@@ -34,17 +44,24 @@ def answering(gateway: Gateway, threads: int) -> Answer:
     return partial(_answer, gateway, BoundedSemaphore(max(1, threads // 2)))
 
 
-def marked(application: Application) -> Application:
-    """The application, whose every answer says that it is a sandbox's."""
+def marked(application: Application, *, is_behind_front: bool) -> Application:
+    """The application, whose every answer says that it is a sandbox's, and which loses those that are to be lost."""
 
     def saying_so(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
-        return application(environ, lambda status, headers: start_response(status, [*headers, HEADER]))
+        try:
+            return application(environ, lambda status, headers: start_response(status, [*headers, HEADER]))
+        except AnswerLost:
+            if not is_behind_front:
+                raise
+            # nginx would answer for us if we hung up; so it is told to hang up itself.
+            start_response("200 OK", [("Content-Length", "0"), ("X-Accel-Redirect", LOST_PATH), HEADER])
+            return [b""]
 
     return saying_so
 
 
 def _answer(gateway: Gateway, room: BoundedSemaphore, environ: Mapping[str, Any]) -> SignedAnswer:
-    """ConnectionResetError when the answer is lost: gunicorn closes the connection then, without a byte."""
+    """AnswerLost when there shall be none."""
     has_room = False
 
     def may_be_slow() -> bool:
@@ -62,7 +79,7 @@ def _answer(gateway: Gateway, room: BoundedSemaphore, environ: Mapping[str, Any]
             time.sleep(after.late_s)
         if after.is_lost and not answer.is_fault:
             LOG.info("the answer is lost, as agreed for the number")
-            raise ConnectionResetError(errno.ECONNRESET, "the answer is lost, as agreed for the number")
+            raise AnswerLost
         return answer
     finally:
         if has_room:

@@ -20,7 +20,7 @@ from bankapi.monitoring.lateness import Lateness
 from bankapi.monitoring.watch import Observer
 from bankapi.notices import outbox
 from bankapi.sandbox import installation
-from bankapi.settings import Settings
+from bankapi.settings import TLS, Settings
 from bankapi.storage.engine import STORAGE_ERRORS, Store
 from bankapi.wsse.profile import PROFILE_V1
 from bankapi.wsse.signing import SigningIdentity
@@ -133,7 +133,9 @@ def create_application(settings: Settings, open_doors: OpenDoors = lambda gatewa
             return _send(start_response, "404 Not Found", b"")
         return _send(start_response, "405 Method Not Allowed", b"", {"Allow": _allow(allowed)})
 
-    return sandbox.marked(application) if is_sandbox else application
+    if is_sandbox:
+        return sandbox.marked(application, is_behind_front=settings.gateway.listen != TLS)
+    return application
 
 
 def _allow(methods: set[str]) -> str:

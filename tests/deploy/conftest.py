@@ -129,9 +129,14 @@ def require_nginx() -> None:
 
 @contextmanager
 def deployed(
-    database_url: str, instances: str = "12", changes: dict[str, str] | None = None, extra: str = ""
+    database_url: str,
+    instances: str = "12",
+    changes: dict[str, str] | None = None,
+    extra: str = "",
+    *,
+    sandbox: bool = False,
 ) -> Iterator[Deployment]:
-    """A demo installation in this database behind nginx, with so many gateways."""
+    """A demo installation, or a sandbox, in this database behind nginx, with so many gateways."""
     require_nginx()
     with ExitStack() as stack:
         # Not pytest's own folder, which nginx's user may not enter.
@@ -139,7 +144,7 @@ def deployed(
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         folder.chmod(0o755)
         home, port = folder / "home", free_port()
-        homes.create(_load(home, database_url), demo=True, now=clock.utc_now())
+        homes.create(_load(home, database_url), demo=not sandbox, sandbox=sandbox, now=clock.utc_now())
         text = SETTINGS.format(socket=folder / "gateway.sock", user=front_user(), port=port)
         (home / "bankapi.ini").write_text(text + extra)
         shutil.copy(DEPLOY / "gunicorn.conf.py", home)

@@ -79,8 +79,8 @@ def test_an_answer_is_lost_after_booking_and_comes_when_asked_for_again(
         assert (code(again), again.fields["replayed"]) == ("OK", True)
 
 
-def read_to_the_end(home: Settings, operation: str, request: bytes) -> bytes:
-    """Every byte that comes until the gateway closes the connection, which it must do in order."""
+def read_to_the_end(home: Settings, operation: str, request: bytes, *, in_order: bool = True) -> bytes:
+    """Every byte that comes until the connection is closed: `in_order` with TLS's own goodbye."""
     address = urlsplit(home.gateway.url)
     context = tls.client_context(
         home.terminal_file("ATM-0001", "cert.pem"), home.terminal_file("ATM-0001", "key.pem"),
@@ -92,7 +92,7 @@ def read_to_the_end(home: Settings, operation: str, request: bytes) -> bytes:
     )
     with (
         socket.create_connection(("127.0.0.1", address.port), timeout=10) as plain,
-        context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=False) as secure,
+        context.wrap_socket(plain, server_hostname="localhost", suppress_ragged_eofs=not in_order) as secure,
     ):
         secure.sendall(head.encode() + request)
         return b"".join(iter(lambda: secure.recv(4096), b""))
@@ -169,7 +169,7 @@ def test_everything_says_that_it_is_a_sandbox(
 def header(home: Settings, method: str, path: str) -> str | None:
     connection = HTTPSConnection(
         "localhost",
-        home.gateway.port,
+        urlsplit(home.gateway.url).port,
         timeout=10,
         context=tls.client_context(
             home.terminal_file("ATM-0001", "cert.pem"),
