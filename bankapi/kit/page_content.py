@@ -11,7 +11,7 @@ from bankapi.contract import codes
 from bankapi.gateway import keys
 from bankapi.kit import page_files, page_reference
 from bankapi.kit.page_files import Download
-from bankapi.kit.page_markup import Content, E, Element, document, table, titled
+from bankapi.kit.page_markup import Content, E, Element, document, marked, table, titled
 from bankapi.kit.page_reference import TYPES_PATH
 from bankapi.operations.ping import ServiceState
 from bankapi.sandbox import numbers
@@ -186,7 +186,7 @@ def _certificates(settings: Settings) -> list[Element]:
 
 
 def _link(download: Download) -> list[Content]:
-    return [E.a({"href": download.path}, download.title), *([f": {download.words}"] if download.words else [])]
+    return [E.a({"href": download.path}, marked(download.title)), *([f": {download.words}"] if download.words else [])]
 
 
 def _numbers() -> Element:

@@ -22,16 +22,6 @@ from bankapi.settings import Settings
 
 ZIP: Final = "application/zip"
 PEM: Final = "application/x-pem-file"
-STACKS: Final = {
-    "zeep": "Python, zeep",
-    "node": "Node.js, soap",
-    "cxf": "Java, Apache CXF",
-    "metro": "Java, Metro",
-    "php": "PHP, ext-soap",
-    "gsoap": "C++, gSOAP",
-    "dotnet": ".NET, WCF",
-}
-"""What the clients are written with; one that is not named here is called by its folder."""
 _ZIP_TIME: Final = (2026, 1, 1, 0, 0, 0)
 
 
@@ -61,8 +51,8 @@ SIGNERS: Final = (
 
 
 def clients() -> list[Download]:
-    """One archive for each stack."""
-    return [Download(f"/kit/client-{name}.zip", STACKS.get(name, name)) for name in archive.stacks()]
+    """One archive for each stack, called as its guide is."""
+    return [Download(f"/kit/client-{name}.zip", _heading(name)) for name in archive.stacks()]
 
 
 def certificate_file(settings: Settings, download: Download) -> Path:
@@ -125,3 +115,9 @@ def _zipped(folder: str, files: Mapping[str, bytes]) -> bytes:
 
 def _sources(stack: str) -> dict[str, bytes]:
     return dict(archive.walk(archive.clients().joinpath(stack)))
+
+
+def _heading(stack: str) -> str:
+    """The first line of a client's guide; its folder's name while it has none."""
+    guide = archive.clients().joinpath(stack, "README.md")
+    return guide.read_text(encoding="utf-8").partition("\n")[0].lstrip("# ") if guide.is_file() else stack

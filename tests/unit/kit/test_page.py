@@ -87,11 +87,12 @@ def test_every_code_has_its_line() -> None:
         assert all(text(cell) for cell in table.iter("td"))
 
 
-def test_words_in_backticks_are_shown_as_typed_and_no_backtick_is_left() -> None:
+def test_words_in_backticks_are_shown_as_typed_and_no_backtick_is_left(installation: Settings) -> None:
     assert etree.tostring(page_markup.marked("ask `a <b>`, then go")) == (
         b"<span>ask <code>a &lt;b&gt;</code>, then go</span>"
     )
     assert "`" not in text(page_reference.faults())
+    assert "`" not in text(drawn(installation))
 
 
 def facts(page: etree._Element) -> dict[str, str]:
@@ -174,6 +175,9 @@ def test_a_client_comes_whole_and_as_it_is(installation: Settings, stack: str) -
         for name in names:
             assert unpacked.read(name) == sources.joinpath(*name.split("/")[1:]).read_bytes()
     assert f"client-{stack}/README.md" in names
+    heading = sources.joinpath("README.md").read_text().partition("\n")[0].strip("# ").replace("`", "")
+    (link,) = drawn(installation).xpath(f"//a[@href='/kit/client-{stack}.zip']")
+    assert text(link) == heading
     assert not [name for name in names if "node_modules" in name or "__pycache__" in name or "/target/" in name]
     assert ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")[1] == archive
 
