@@ -50,9 +50,9 @@ storage: $(READY)
 crash: $(READY)
 	$(BIN)/python -m tests.faults --kills $(or $(KILLS),200)
 
-# Reports as a browser and a printer show them, in four languages; pictures go to tests/artifacts.
+# Reports and the page for people as a browser and a printer show them; pictures go to tests/artifacts.
 pages: $(READY)
-	$(BIN)/python -m pytest -q -ra tests/reports -m "slow or not slow"
+	$(BIN)/python -m pytest -q -ra tests/reports tests/pages -m "slow or not slow"
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench

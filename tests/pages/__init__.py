@@ -1,0 +1,1 @@
+"""Pages that the gateway serves to people, in a real browser with a terminal's certificate."""
