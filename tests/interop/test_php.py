@@ -3,11 +3,15 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
+from bankapi import clock
+from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
+from tests.interop.middle import Change, man_in_the_middle
 from tests.interop.promises import Promises
 from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
@@ -27,7 +31,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Path:
         if shutil.which(program) is None:
             pytest.skip(f"{program} is not installed: PHP was not tried")
     extensions = subprocess.run(["php", "-m"], capture_output=True, text=True, check=True).stdout.split()
-    for extension, package in (("soap", "php-soap"), ("dom", "php-xml"), ("SimpleXML", "php-xml")):
+    for extension, package in (("soap", "php-soap"), ("dom", "php-xml")):
         if extension not in extensions:
             pytest.skip(f"{package} is not installed: PHP was not tried")
     folder = tmp_path_factory.mktemp("php")
@@ -65,5 +69,40 @@ def _versions(client: Path) -> str:
     return f"{php}, xmlseclibs {library}"
 
 
+def _nothing(answer: bytes) -> bytes:
+    return b""
+
+
+def _with_a_doctype(answer: bytes) -> bytes:
+    assert answer.count(b"<soap:Envelope") == 1
+    return answer.replace(b"<soap:Envelope", b'<!DOCTYPE e [<!ENTITY e "e">]><soap:Envelope')
+
+
 class TestPhp(Promises):
     title = "PHP SoapClient"
+
+    @pytest.mark.parametrize("wrong", ["name", "authority", None])
+    def test_it_speaks_to_no_other_server(self, stack: Stack, tmp_path: Path, wrong: str | None) -> None:
+        """The server's certificate is of our CA, and of the name in the address; SoapClient may be told otherwise."""
+        settings, now = stack.gateway.settings, clock.utc_now()
+        ours = Authority.load(settings.ca_certificate, settings.ca_key)
+        authority = Authority.create("bankapi operator CA", now) if wrong == "authority" else ours
+        hosts = ("other.example",) if wrong == "name" else ("localhost",)
+        key = new_rsa_key()
+        issued = authority.issue(subject_name("server"), key.public_key(), Purpose.TLS_SERVER, now, hosts=hosts)
+        shutil.copytree(settings.home, tmp_path / "home", ignore=shutil.ignore_patterns("bankapi.db*"))
+        elsewhere = replace(settings, home=tmp_path / "home")
+        elsewhere.gateway_file("cert.pem").write_bytes(certificate_pem(issued))
+        elsewhere.gateway_file("key.pem").write_bytes(key_pem(key))
+        with man_in_the_middle(elsewhere, "ATM-0001") as middle:
+            run = stack.run("ping", reference="-", url=middle.url)
+        assert (run.exit_code, len(middle.requests)) == ((0, 1) if wrong is None else (3, 0))
+
+    @pytest.mark.parametrize("change", [_nothing, _with_a_doctype], ids=lambda change: change.__name__)
+    def test_what_soapclient_would_take_for_an_answer_is_refused(self, stack: Stack, change: Change) -> None:
+        """An empty body is no answer at all to SoapClient, without a fault; a DOCTYPE can name ids by entities."""
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=change) as middle:
+            run = stack.run("status", "status", reference=stack.reference(), url=middle.url)
+        assert [set(line) for line in run.lines] == [{"step", "error", "exchange_id"}] * 2
+        assert [line["exchange_id"] for line in run.lines] == ["", ""]
+        assert run.exit_code == 3
