@@ -1,5 +1,7 @@
 """Every number answers as the table says, on both databases, time after time, by whichever terminal."""
 
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -139,8 +141,16 @@ def test_what_fails_once_fails_once_per_reference_and_decides_nothing(
         assert [(each.code, each.fields["replayed"]) for each in (second, third)] == [(OK, False), (OK, True)]
 
 
+def test_of_many_first_tries_at_once_one_fails(sandbox: Sandbox) -> None:
+    fields = paid(reference(), number_of(Behaviour.UNAVAILABLE))
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(lambda _: sandbox.ask("RegisterPayment", fields), range(6)))
+    outcomes = Counter((each.code, each.fields["replayed"]) for each in answers)
+    assert outcomes == {("TEMPORARILY_UNAVAILABLE", False): 1, ("OK", False): 1, ("OK", True): 4}
+
+
 def test_another_dealers_reference_fails_anew(sandbox: Sandbox) -> None:
-    fields = paid("SHARED", number_of(Behaviour.UNAVAILABLE))
+    fields = paid(reference(), number_of(Behaviour.UNAVAILABLE))
     codes = [sandbox.ask("RegisterPayment", fields, terminal).code for terminal in (*TERMINALS, *TERMINALS)]
     assert codes == ["TEMPORARILY_UNAVAILABLE", "TEMPORARILY_UNAVAILABLE", OK, OK]
 
