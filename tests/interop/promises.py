@@ -5,12 +5,15 @@
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bankapi import clock
+from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
 from tests.interop import answers
 from tests.interop.middle import Change, man_in_the_middle
 from tests.interop.stacks import Run, Stack, evidence, xmlsec1_accepts
@@ -26,6 +29,7 @@ WRAPPED = (answers.wrapped, answers.wrapped_under_the_same_id, answers.moved_int
 
 
 promise = pytest.mark.promise
+MOVED = "a Body put in the signed one's place: not believed"
 FORGED = "a forged answer or fault: refused"
 
 
@@ -186,7 +190,7 @@ class Promises:
         assert b">NEVER_SEEN<" in middle.answers[0]
         _assert_not_believed(run)
 
-    @promise("a Body put in the signed one's place: not believed")
+    @promise(MOVED)
     @pytest.mark.parametrize("forge", WRAPPED, ids=lambda forge: forge.__name__)
     def test_a_signed_body_that_was_moved_does_not_vouch_for_another(self, stack: Stack, forge: Change) -> None:
         with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=forge) as middle:
@@ -232,6 +236,42 @@ class Promises:
             run = stack.run("violate", reference=stack.reference(), url=middle.url)
         assert b">SCHEMA_VIOLATION<" in middle.answers[0]
         _assert_not_believed(run)
+
+    @promise("a server of another name or another CA: nothing is sent")
+    @pytest.mark.parametrize("wrong", ["name", "authority", None])
+    def test_it_speaks_to_no_other_server(
+        self, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str | None
+    ) -> None:
+        """Our CA, and the name in the address; what the system trusts beside them makes no difference."""
+        settings, now = stack.gateway.settings, clock.utc_now()
+        ours = Authority.load(settings.ca_certificate, settings.ca_key)
+        authority = Authority.create("bankapi operator CA", now) if wrong == "authority" else ours
+        (tmp_path / "system.pem").write_bytes(certificate_pem(authority.certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
+        hosts = ("other.example",) if wrong == "name" else ("localhost",)
+        key = new_rsa_key()
+        issued = authority.issue(subject_name("server"), key.public_key(), Purpose.TLS_SERVER, now, hosts=hosts)
+        shutil.copytree(settings.home, tmp_path / "home", ignore=shutil.ignore_patterns("bankapi.db*"))
+        elsewhere = replace(settings, home=tmp_path / "home")
+        elsewhere.gateway_file("cert.pem").write_bytes(certificate_pem(issued))
+        elsewhere.gateway_file("key.pem").write_bytes(key_pem(key))
+        with man_in_the_middle(elsewhere, "ATM-0001") as middle:
+            run = stack.run("ping", reference="-", url=middle.url)
+        assert (run.exit_code, len(middle.requests)) == ((0, 1) if wrong is None else (3, 0))
+
+    @promise("a result code of a later contract: no OK")
+    def test_a_code_of_a_later_contract_is_no_error_and_no_yes(self, stack: Stack) -> None:
+        """Some stacks read a value that their enumeration does not have as nothing."""
+        extend = answers.of_a_later_contract(stack.gateway.settings)
+
+        def forge(answer: bytes) -> bytes:
+            assert answer.count(b":Code>OK<") == 1
+            return extend(answer.replace(b":Code>OK<", b":Code>ADDED_LATER<"))
+
+        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=forge) as middle:
+            run = stack.run("status", reference=stack.reference(), url=middle.url)
+        assert run[0]["answer"]["Result"].get("Code") in ("ADDED_LATER", None)
+        assert run[0]["answer"]["Status"] == "NEVER_SEEN"
 
     @promise("an answer of a later contract: read")
     def test_an_answer_of_a_later_contract_is_read(self, stack: Stack) -> None:

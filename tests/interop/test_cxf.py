@@ -7,7 +7,7 @@ import pytest
 
 from tests.interop import maven
 from tests.interop.middle import Change, man_in_the_middle
-from tests.interop.promises import WRAPPED, Promises, promise
+from tests.interop.promises import MOVED, WRAPPED, Promises, promise
 from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
@@ -36,7 +36,7 @@ def stack(jar: Path, gateway: RunningGateway) -> Stack:
 class TestCxf(Promises):
     title = "CXF"
 
-    @promise("a Body put in the signed one's place: not believed")
+    @promise(MOVED)
     @pytest.mark.parametrize("forge", WRAPPED, ids=lambda forge: forge.__name__)
     def test_a_signed_body_that_was_moved_does_not_vouch_for_another(self, stack: Stack, forge: Change) -> None:
         """CXF takes the first Body it meets for the Body, and drops the other: what it reads is what was signed."""

@@ -8,11 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from bankapi import clock, settings
-from bankapi.cli import home as homes
-from bankapi.settings import Settings
-from tests.interop import answers
-from tests.interop.middle import man_in_the_middle
 from tests.interop.promises import Promises
 from tests.interop.stacks import CLIENTS, WSDL_FILE, Stack
 from tests.running import RunningGateway
@@ -66,13 +61,6 @@ def _versions() -> str:
     return f"Mono {found[1]}"
 
 
-@pytest.fixture
-def posing(gateway: RunningGateway, tmp_path: Path) -> Settings:
-    """A copy of the gateway's home, for a server that poses as it."""
-    shutil.copytree(gateway.settings.home, tmp_path / "posing")
-    return settings.load(tmp_path / "posing", {})
-
-
 def test_it_compiles_against_the_classes_of_dotnet_framework(program: Path) -> None:
     options = ["-sdk:4.8-api", "-langversion:7.2", "-define:NETFRAMEWORK", "-out:framework.exe", "-recurse:*.cs"]
     assemblies = ("System.Net.Http", "System.Security", "System.ServiceModel", "System.Runtime.Serialization")
@@ -81,42 +69,3 @@ def test_it_compiles_against_the_classes_of_dotnet_framework(program: Path) -> N
 
 class TestDotNet(Promises):
     title = ".NET (Mono)"
-
-    def test_a_value_of_a_later_contract_is_read(self, stack: Stack) -> None:
-        """Values may be added to most enumerations, and XmlSerializer refuses what an enum does not have."""
-        extend = answers.of_a_later_contract(stack.gateway.settings)
-
-        def forge(answer: bytes) -> bytes:
-            assert b">OK<" in answer
-            return extend(answer.replace(b">OK<", b">ADDED_LATER<"))
-
-        with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=forge) as middle:
-            run = stack.run("status", reference=stack.reference(), url=middle.url)
-        assert run[0]["answer"]["Result"]["Code"] == "ADDED_LATER"
-
-    def test_it_sends_nothing_to_a_server_of_another_ca_of_the_same_name(
-        self, stack: Stack, posing: Settings, tmp_path: Path
-    ) -> None:
-        """The chain is checked by the sample itself: .NET's own check asks the system's store."""
-        other = settings.load(tmp_path / "other", {})
-        homes.create(other, demo=True, now=clock.utc_now())
-        _speak_as(posing, other.gateway_file("cert.pem"), other.gateway_file("key.pem"))
-        _assert_nothing_is_sent(stack, posing)
-
-    def test_it_sends_nothing_to_a_server_of_another_name(self, stack: Stack, posing: Settings) -> None:
-        """A terminal's certificate is of the right CA."""
-        _speak_as(posing, *(posing.terminal_file("ATM-0002", name) for name in ("cert.pem", "key.pem")))
-        _assert_nothing_is_sent(stack, posing)
-
-
-def _speak_as(posing: Settings, certificate: Path, key: Path) -> None:
-    shutil.copy(certificate, posing.gateway_file("cert.pem"))
-    shutil.copy(key, posing.gateway_file("key.pem"))
-
-
-def _assert_nothing_is_sent(stack: Stack, posing: Settings) -> None:
-    with man_in_the_middle(posing, "ATM-0001") as middle:
-        run = stack.run("ping", reference="-", url=middle.url)
-    assert middle.requests == []
-    assert run[0]["error"].startswith("HttpRequestException")
-    assert run.exit_code == 3

@@ -4,7 +4,6 @@ import shutil
 import subprocess
 from base64 import b64encode
 from copy import deepcopy
-from dataclasses import replace
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
@@ -12,10 +11,6 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from bankapi import clock
-from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
-from bankapi.gateway import keys
-from bankapi.wsse import signing
 from bankapi.wsse.names import BODY, HEADER, SIGNATURE, WSU_ID
 from tests.interop import answers
 from tests.interop.middle import Change, man_in_the_middle
@@ -121,45 +116,6 @@ class TestGsoap(Promises):
         assert b">NEVER_SEEN<" in middle.answers[0]
         assert set(run[0]) == {"step", "error", "exchange_id"}
         assert (run.exit_code, run[0]["exchange_id"]) == (3, "")
-
-    def test_a_code_of_a_later_contract_is_read(self, stack: Stack) -> None:
-        """gSOAP refuses a whole answer for one value that an enumeration of its does not have."""
-        settings = stack.gateway.settings
-        identity = keys.load_identity(
-            *(settings.gateway_file(name) for name in ("signing-cert.pem", "signing-key.pem"))
-        )
-
-        def later(answer: bytes) -> bytes:
-            assert answer.count(b":Code>OK<") == 1
-            envelope = etree.fromstring(answer.replace(b":Code>OK<", b":Code>ADDED_LATER<"))
-            (exchange,) = (block for block in envelope.find(HEADER) if block.tag.endswith("}Exchange"))
-            del exchange.attrib[WSU_ID]
-            return signing.sign_envelope(envelope.find(BODY)[0], identity, now=clock.utc_now(), headers=[exchange])
-
-        with man_in_the_middle(settings, "ATM-0001", of_answer=later) as middle:
-            run = stack.run("status", reference=stack.reference(), url=middle.url)
-        assert run[0]["answer"]["Result"]["Code"] == "ADDED_LATER"
-
-    @pytest.mark.parametrize("wrong", ["name", "authority", None])
-    def test_it_speaks_to_no_other_server(
-        self, stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: str | None
-    ) -> None:
-        """Our CA, and the name in the address; what the system trusts beside them makes no difference."""
-        settings, now = stack.gateway.settings, clock.utc_now()
-        ours = Authority.load(settings.ca_certificate, settings.ca_key)
-        authority = Authority.create("bankapi operator CA", now) if wrong == "authority" else ours
-        (tmp_path / "system.pem").write_bytes(certificate_pem(authority.certificate))
-        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "system.pem"))
-        hosts = ("other.example",) if wrong == "name" else ("localhost",)
-        key = new_rsa_key()
-        issued = authority.issue(subject_name("server"), key.public_key(), Purpose.TLS_SERVER, now, hosts=hosts)
-        shutil.copytree(settings.home, tmp_path / "home", ignore=shutil.ignore_patterns("bankapi.db*"))
-        elsewhere = replace(settings, home=tmp_path / "home")
-        elsewhere.gateway_file("cert.pem").write_bytes(certificate_pem(issued))
-        elsewhere.gateway_file("key.pem").write_bytes(key_pem(key))
-        with man_in_the_middle(elsewhere, "ATM-0001") as middle:
-            run = stack.run("ping", reference="-", url=middle.url)
-        assert (run.exit_code, len(middle.requests)) == ((0, 1) if wrong is None else (3, 0))
 
 
 def test_what_may_get_new_values_is_read_as_text() -> None:

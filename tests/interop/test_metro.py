@@ -10,7 +10,7 @@ from lxml import etree
 from bankapi.wsse.names import BODY, WSU_ID
 from tests.interop import maven
 from tests.interop.middle import man_in_the_middle
-from tests.interop.promises import Promises, promise
+from tests.interop.promises import MOVED, Promises, promise
 from tests.interop.stacks import CLIENTS, Stack
 from tests.running import RunningGateway
 
@@ -39,7 +39,7 @@ def stack(jar: Path, gateway: RunningGateway) -> Stack:
 class TestMetro(Promises):
     title = "Metro"
 
-    @promise("a Body put in the signed one's place: not believed")
+    @promise(MOVED)
     def test_a_signed_body_inside_of_another_is_no_answer(self, stack: Stack) -> None:
         """WSIT takes its signature for the outer one's, and makes an answer of it that says nothing."""
         with man_in_the_middle(stack.gateway.settings, "ATM-0001", of_answer=_inside_of_another) as middle:

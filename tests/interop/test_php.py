@@ -3,14 +3,11 @@
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from bankapi import clock
-from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_rsa_key, subject_name
 from tests.interop.middle import Change, man_in_the_middle
 from tests.interop.promises import Promises
 from tests.interop.stacks import CLIENTS, Stack
@@ -80,23 +77,6 @@ def _with_a_doctype(answer: bytes) -> bytes:
 
 class TestPhp(Promises):
     title = "PHP SoapClient"
-
-    @pytest.mark.parametrize("wrong", ["name", "authority", None])
-    def test_it_speaks_to_no_other_server(self, stack: Stack, tmp_path: Path, wrong: str | None) -> None:
-        """The server's certificate is of our CA, and of the name in the address; SoapClient may be told otherwise."""
-        settings, now = stack.gateway.settings, clock.utc_now()
-        ours = Authority.load(settings.ca_certificate, settings.ca_key)
-        authority = Authority.create("bankapi operator CA", now) if wrong == "authority" else ours
-        hosts = ("other.example",) if wrong == "name" else ("localhost",)
-        key = new_rsa_key()
-        issued = authority.issue(subject_name("server"), key.public_key(), Purpose.TLS_SERVER, now, hosts=hosts)
-        shutil.copytree(settings.home, tmp_path / "home", ignore=shutil.ignore_patterns("bankapi.db*"))
-        elsewhere = replace(settings, home=tmp_path / "home")
-        elsewhere.gateway_file("cert.pem").write_bytes(certificate_pem(issued))
-        elsewhere.gateway_file("key.pem").write_bytes(key_pem(key))
-        with man_in_the_middle(elsewhere, "ATM-0001") as middle:
-            run = stack.run("ping", reference="-", url=middle.url)
-        assert (run.exit_code, len(middle.requests)) == ((0, 1) if wrong is None else (3, 0))
 
     @pytest.mark.parametrize("change", [_nothing, _with_a_doctype], ids=lambda change: change.__name__)
     def test_what_soapclient_would_take_for_an_answer_is_refused(self, stack: Stack, change: Change) -> None:
