@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.interop.matrix import ARTIFACT, Matrix
-from tests.interop.promises import Promises
+from tests.interop.promises import Promises, rows
 from tests.interop.stacks import Run, Stack
 
 MATRIX = pytest.StashKey[Matrix]()
@@ -26,7 +26,7 @@ def _say_what_runs(request: pytest.FixtureRequest) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MATRIX] = Matrix()
+    config.stash[MATRIX] = Matrix(outcomes={row: {} for row in rows()})
 
 
 @pytest.hookimpl(wrapper=True)
@@ -45,7 +45,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[Any]:
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     matrix = config.stash[MATRIX]
-    if matrix.outcomes and not hasattr(config, "workerinput"):
+    if matrix.versions and not hasattr(config, "workerinput"):
         terminalreporter.section("which stack was seen to do what")
         terminalreporter.write(matrix.markdown())
         ARTIFACT.parent.mkdir(exist_ok=True)

@@ -1,7 +1,7 @@
 """Which stack was seen to keep which promise: collected while the tests run, printed at their end, kept in README.md.
 
 A cell says `yes` only when every test of the promise ran with that stack, and passed. `make interop` prints the table
-and leaves it in `tests/artifacts`; `python -m tests.interop.matrix` puts that into README.md, between its markers.
+and leaves it in `tests/artifacts`; after a whole run `python -m tests.interop.matrix` puts that into README.md.
 """
 
 import re

@@ -282,6 +282,12 @@ class Promises:
         assert run[0]["answer"]["Status"] == "NEVER_SEEN"
 
 
+def rows() -> list[str]:
+    """The rows of the matrix, in the order of the promises."""
+    marks = (mark for each in vars(Promises).values() for mark in getattr(each, "pytestmark", []))
+    return list(dict.fromkeys(row for mark in marks if mark.name == "promise" for row in mark.args))
+
+
 def assert_it_works(stack: Stack, contract: Path) -> None:
     """A client that is made of this WSDL pays, asks, and cancels; what it may not know yet is left out."""
     steps = ("ping", "validate", "register", "register", "status", "balance", "statement", "cancel", "violate")

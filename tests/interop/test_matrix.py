@@ -1,7 +1,7 @@
 """The table of stacks: nothing is a yes that did not run and pass, and README.md keeps what was seen."""
 
 from tests.interop.matrix import NO, NOT_RUN, README, YES, Matrix, in_readme
-from tests.interop.promises import Promises
+from tests.interop.promises import rows
 
 
 def test_a_cell_is_a_yes_only_when_everything_ran_and_passed() -> None:
@@ -25,9 +25,6 @@ def test_a_cell_is_a_yes_only_when_everything_ran_and_passed() -> None:
 
 def test_readme_has_a_row_for_every_promise_and_no_broken_one() -> None:
     kept = in_readme(README.read_text())
-    rows = [line.split(" | ")[0].removeprefix("| ") for line in kept.splitlines()[2:] if line.startswith("| ")]
-    marked = (
-        mark for each in vars(Promises).values() for mark in getattr(each, "pytestmark", []) if mark.name == "promise"
-    )
-    assert rows == list(dict.fromkeys(row for mark in marked for row in mark.args))
+    kept_rows = [line.split(" | ")[0].removeprefix("| ") for line in kept.splitlines()[2:] if line.startswith("| ")]
+    assert kept_rows == rows()
     assert NO not in kept
