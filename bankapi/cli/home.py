@@ -28,7 +28,7 @@ from bankapi.reports import register_tables as _registers  # noqa: F401
 from bankapi.reports import tables as _reports  # noqa: F401
 from bankapi.sandbox import accounts, installation
 from bankapi.settings import Settings
-from bankapi.storage import schema
+from bankapi.storage import copies, schema
 from bankapi.storage.engine import Store
 from bankapi.way4 import configuration as way4
 from bankapi.wsse.trust import fingerprint
@@ -36,6 +36,9 @@ from bankapi.wsse.trust import fingerprint
 DEMO_TERMINALS: Final = {"DEMO-BANK": ("ATM-0001", "ATM-0002"), "DEMO-SHOP": ("ATM-0101",)}
 DEMO_CHANNEL: Final = "DEMO-BANK"
 """Whose processing centre has a channel, as Way4 needs one."""
+_DATABASE: Final = "bankapi.db"
+_FOLDERS: Final = ("ca", "gateway", "terminals", "channels")
+"""Where the keys and certificates of a home are."""
 _DEMO_SCHEMES: Final = {"DEMO-BANK": Scheme.CREDIT_ADJUSTMENT, "DEMO-SHOP": Scheme.DEBIT_ADJUSTMENT}
 _DEMO_NAMES: Final = (
     "Ivan Petrov",
@@ -58,7 +61,7 @@ _DEMO_DEBT_MINOR: Final = {18: -15_000, 20: -4_000}
 
 
 class HomeExists(Exception):
-    """The home is an installation already; making it again would replace its keys."""
+    """The home is an installation already, or holds what is left of one; making it again would replace that."""
 
 
 def create(settings: Settings, *, demo: bool, now: datetime, sandbox: bool = False) -> None:
@@ -67,8 +70,7 @@ def create(settings: Settings, *, demo: bool, now: datetime, sandbox: bool = Fal
     A sandbox has the demo's dealers and terminals, and customers of its own.
     """
     home = settings.home
-    if settings.ca_certificate.exists():
-        raise HomeExists(str(home))
+    _refuse_another(settings)
     home.parent.mkdir(parents=True, exist_ok=True)
     # A home that is there may be the only place we may write to.
     building = Path(tempfile.mkdtemp(prefix=f".{home.name}-", dir=home if home.is_dir() else home.parent))
@@ -79,6 +81,21 @@ def create(settings: Settings, *, demo: bool, now: datetime, sandbox: bool = Fal
             child.rename(home / child.name)
     finally:
         shutil.rmtree(building, ignore_errors=True)
+
+
+def _refuse_another(settings: Settings) -> None:
+    """HomeExists or SchemaError when there is an installation in the home, or a part of one: a restored database, keys.
+
+    Files move in by their names, and a database that is built aside does not see the one it would be moved over.
+    """
+    if settings.ca_certificate.exists():
+        raise HomeExists(f"{settings.home} is an installation already")
+    if not settings.storage.url and not copies.is_empty_sqlite(settings.home / _DATABASE):
+        raise schema.SchemaError(f"{settings.home / _DATABASE} has tables already")
+    for name in _FOLDERS:
+        folder = settings.home / name
+        if folder.is_dir() and any(folder.iterdir()):
+            raise HomeExists(f"{folder} is there already, and is not empty")
 
 
 def _build(settings: Settings, demo: bool, sandbox: bool, now: datetime) -> None:

@@ -41,9 +41,7 @@ def init(settings: Settings, /, demo: bool, sandbox: bool) -> None:
         raise click.UsageError("a sandbox has the demo's dealers and terminals already, and customers of its own")
     try:
         home.create(settings, demo=demo, sandbox=sandbox, now=clock.utc_now())
-    except home.HomeExists as error:
-        raise refused(f"{error} is an installation already") from error
-    except SchemaError as error:
+    except (home.HomeExists, SchemaError) as error:
         raise refused(str(error)) from error
     click.echo(f"made {settings.home}")
 

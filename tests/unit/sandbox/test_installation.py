@@ -1,6 +1,7 @@
 """A sandbox is born as one, and nothing else ever becomes one: on both databases, by whatever way."""
 
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -154,6 +155,31 @@ def test_an_installation_is_not_made_again(request: pytest.FixtureRequest, sandb
     assert "is an installation already" in refused(production, "init", "--sandbox")
     assert "is an installation already" in refused(sandbox_installation, "init")
     assert run(production, "init", "--sandbox", "--demo").exit_code == 2
+
+
+@pytest.mark.parametrize("lost", [("ca",), ("ca", "gateway", "terminals", "channels")])
+@pytest.mark.parametrize("options", [(), ("--sandbox",)])
+def test_what_is_left_of_an_installation_is_not_written_over(
+    request: pytest.FixtureRequest, lost: tuple[str, ...], options: tuple[str, ...]
+) -> None:
+    """A backup restored without its keys is a database alone, as is a home that has lost its folders."""
+    production: Settings = request.getfixturevalue("installation")
+    for folder in lost:
+        shutil.rmtree(production.home / folder)
+    before = {file: file.read_bytes() for file in production.home.rglob("*") if file.is_file()}
+    assert "has tables already" in refused(production, "init", *options)
+    assert {file: file.read_bytes() for file in production.home.rglob("*") if file.is_file()} == before
+
+
+def test_keys_are_not_mixed_with_those_of_another_installation(request: pytest.FixtureRequest) -> None:
+    """Only the database and the CA are lost."""
+    production: Settings = request.getfixturevalue("installation")
+    shutil.rmtree(production.home / "ca")
+    for file in production.home.glob("bankapi.db*"):
+        file.unlink()
+    assert "is there already" in refused(production, "init", "--sandbox")
+    assert not list(production.home.glob("bankapi.db*"))
+    assert not production.ca_certificate.exists()
 
 
 def test_a_sandbox_is_not_made_in_a_database_in_use(
