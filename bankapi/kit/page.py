@@ -26,6 +26,7 @@ from bankapi.kit import page_content, page_files
 from bankapi.kit.page_markup import STYLE_PATH
 from bankapi.kit.page_reference import TYPES_PATH
 from bankapi.monitoring import readiness
+from bankapi.monitoring.looks import Look
 from bankapi.operations.ping import ServiceState
 from bankapi.refusals import Refusal, Rule
 from bankapi.sandbox import installation
@@ -48,15 +49,19 @@ _HEADERS: Final = {
 def doors(settings: Settings, gateway: Gateway) -> Doors:
     """The page, and everything it links to that the gateway does not serve already."""
     is_sandbox = installation.is_sandbox(settings)
+    ask = partial(gateway.store.write, readiness.may_write)
+    may_write = Look("page", ask, life_s=readiness.LIFE_S, wait_s=readiness.WAIT_S)
     return {
-        ("GET", PATH): partial(_page, settings, gateway, is_sandbox),
+        ("GET", PATH): partial(_page, settings, gateway, is_sandbox, may_write),
         ("GET", TYPES_PATH): lambda environ: _types(),
         ("GET", STYLE_PATH): lambda environ: page_files.served(_style(), "text/css; charset=utf-8"),
         **page_files.doors(settings),
     }
 
 
-def _page(settings: Settings, gateway: Gateway, is_sandbox: bool, environ: Mapping[str, Any]) -> DoorAnswer:
+def _page(
+    settings: Settings, gateway: Gateway, is_sandbox: bool, may_write: Look[bool], environ: Mapping[str, Any]
+) -> DoorAnswer:
     if deadlines.waited_s(environ) > gateway.patience_s:  # payments come first
         return _not_now(gateway, ServiceState.DEGRADED)
     try:
@@ -70,7 +75,7 @@ def _page(settings: Settings, gateway: Gateway, is_sandbox: bool, environ: Mappi
     page = page_content.page(
         settings,
         holder,
-        _state(gateway),
+        _state(gateway, may_write),
         now=gateway.clock(),
         contract_version=gateway.contract.version,
         is_sandbox=is_sandbox,
@@ -91,13 +96,13 @@ def _admit(connection: Connection, peer: TLSIdentity, now: datetime) -> Holder:
     return holder
 
 
-def _state(gateway: Gateway) -> ServiceState:
-    """What Ping would say, without writing: the transaction has the turn of a payment, and commits nothing."""
-    try:
-        may_write = gateway.store.write(readiness.may_write)
-    except STORAGE_ERRORS:
-        may_write = False
-    if not may_write:
+def _state(gateway: Gateway, may_write: Look[bool]) -> ServiceState:
+    """What Ping would say, without writing: the transaction has the turn of a payment, and commits nothing.
+
+    A process asks once a second at most, and nobody waits long: however often the page is read, and while the database
+    hangs, payments keep their turns and their threads.
+    """
+    if not may_write.newest():
         return ServiceState.UNAVAILABLE
     return ServiceState.DEGRADED if gateway.observer.lateness.is_late() else ServiceState.AVAILABLE
 

@@ -4,6 +4,7 @@ import http.client
 import re
 import sqlite3
 import ssl
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -20,6 +21,7 @@ from bankapi.cli.payments import terminal_client
 from bankapi.gateway import keys, tls
 from bankapi.kit import page
 from bankapi.kit.page_reference import TYPES_PATH
+from bankapi.monitoring import readiness
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 from bankapi.wsse.trust import fingerprint
@@ -242,7 +244,31 @@ def test_a_database_that_can_only_be_read_is_unavailable(
         assert "ServiceAVAILABLE " in shown(door({}).body)
         with closing(sqlite3.connect(installation.home / "bankapi.db", isolation_level=None)) as hog:
             hog.execute("BEGIN IMMEDIATE")
+            time.sleep(readiness.LIFE_S)
             answer = door({})
             assert answer.status == "200 OK"
             assert "ServiceUNAVAILABLE " in shown(answer.body)
             assert "ATM-0001 of DEMO-BANK" in shown(answer.body)
+
+
+def test_it_takes_no_turns_from_payments_and_holds_no_thread_for_long(
+    installation: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = keys.load_certificate(installation.terminal_file("ATM-0001", "cert.pem"))
+    peer = tls.TLSIdentity(fingerprint(certificate), "ATM-0001", "TLSv1.3")
+    monkeypatch.setattr(tls, "identify", lambda environ: peer)
+    begun: list[str] = []
+    with journals.opened(installation) as journal, closing(Store(installation.database_url)) as store:
+        event.listen(store.engine, "begin", lambda connection: begun.append("turn"))
+        door = page.doors(installation, replace(journal.gateway, store=store))["GET", "/"]
+        door({})
+        once = len(begun)
+        answers = [door({}) for _ in range(5)]
+        assert {answer.status for answer in answers} == {"200 OK"}
+        assert len(begun) - once <= 7, "each looks its reader up; one or two of them ask for a turn"
+        with closing(sqlite3.connect(installation.home / "bankapi.db", isolation_level=None)) as hog:
+            hog.execute("BEGIN IMMEDIATE")
+            time.sleep(readiness.LIFE_S)
+            since = time.monotonic()
+            assert "ServiceUNAVAILABLE " in shown(door({}).body)
+            assert time.monotonic() - since < readiness.WAIT_S + 2, "not the half minute that a payment may wait"
