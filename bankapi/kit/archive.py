@@ -8,7 +8,7 @@ import hashlib
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from typing import Final
@@ -25,15 +25,20 @@ _MADE_AT: Final = (1980, 1, 1, 0, 0, 0)
 _SCHEMAS: Final = ("bankapi-v1.xsd", "bankapi-register-v1.xsd")
 _BUILT: Final = frozenset({"node_modules", "vendor", "target", "bin", "obj", "build"})
 """Folders that a stack's tools make; they are not ours to give."""
-_PRIVATE_KEY: Final = re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]")
-"""The beginning of a key, and not of a program that reads one (RFC 7468 section 10)."""
+_PRIVATE_KEY: Final = re.compile(
+    rb"-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?:\s|\\[nr])+[A-Za-z0-9+/]|[\s\\nr\"'+,]*[A-Za-z0-9+/]{40})"
+    rb"|^PuTTY-User-Key-File-",
+    re.MULTILINE,
+)
+"""The beginning of a key, in a file of its own or in a program's text (RFC 7468 section 10); not of a program that
+reads one."""
 _KEY_STORES: Final = (".p12", ".pfx", ".jks", ".key", ".der")
 
 
 def build(contents: Contents) -> bytes:
     """The ZIP file. ValueError when it would hold a private key that is not meant."""
     files = _files(contents)
-    _refuse_keys(files, {TEST_KEY} if contents.test_key is not None else set())
+    refuse_keys(files, {TEST_KEY} if contents.test_key is not None else set())
     files[MANIFEST] = "".join(
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()
     ).encode()
@@ -114,7 +119,22 @@ def walk(folder: Traversable, path: str = "") -> Iterator[tuple[str, bytes]]:
             yield f"{path}{each.name}", each.read_bytes()
 
 
-def _refuse_keys(files: Mapping[str, bytes], meant: set[str]) -> None:
+def refuse_keys(files: Mapping[str, bytes], meant: Collection[str] = ()) -> None:
+    """ValueError when a file that is not `meant` to holds a private key, or may: what is given away is text.
+
+    DER and key stores have many forms and any name; none of them is text.
+    """
     for name, content in files.items():
-        if name not in meant and (_PRIVATE_KEY.search(content) or name.endswith(_KEY_STORES)):
+        if name in meant:
+            continue
+        if _PRIVATE_KEY.search(content) or name.lower().endswith(_KEY_STORES):
             raise ValueError(f"{name} holds a private key, which no kit may")
+        if not _is_text(content):
+            raise ValueError(f"{name} is not text, so it may hold a private key, which no kit may")
+
+
+def _is_text(content: bytes) -> bool:
+    try:
+        return "\0" not in content.decode()
+    except UnicodeDecodeError:
+        return False

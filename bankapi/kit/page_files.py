@@ -102,7 +102,8 @@ def _archive(name: str, files: Callable[[], Mapping[str, bytes]]) -> Callable[[M
 
 
 def _zipped(folder: str, files: Mapping[str, bytes]) -> bytes:
-    """The same files give the same bytes: names in order, and one time for all."""
+    """The same files give the same bytes: names in order, and one time for all. ValueError for a private key."""
+    archive.refuse_keys(files)
     made = io.BytesIO()
     with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as written:
         for name in sorted(files):

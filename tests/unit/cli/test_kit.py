@@ -8,9 +8,17 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+    pkcs12,
+)
 from lxml import etree
 
+from bankapi.cli.authority import new_ec_key, new_rsa_key
 from bankapi.contract.application import Contract
 from bankapi.gateway import keys
 from bankapi.kit import archive, samples
@@ -190,7 +198,7 @@ def test_a_key_that_strayed_into_a_certificate_file_stays_here(installation: Set
     assert holding(kit(installation, out), installation) == set()
 
 
-@pytest.mark.parametrize("name", ["client.pem", "deep/er/store.p12"])
+@pytest.mark.parametrize("name", ["client.pem", "deep/er/store.p12", "STORE.P12"])
 def test_no_kit_is_made_when_a_key_strayed_into_a_client(
     installation: Settings, out: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -200,6 +208,29 @@ def test_no_kit_is_made_when_a_key_strayed_into_a_client(
     said = refused(installation, "kit", "ATM-0001", "--output", out)
     assert f"clients/zeep/{name} holds a private key" in said
     assert not out.exists()
+
+
+def _forms_of_a_key() -> dict[str, bytes]:
+    key, protected = new_rsa_key(), BestAvailableEncryption(b"secret")
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return {
+        "DER": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption()),
+        "DER of EC": new_ec_key().private_bytes(Encoding.DER, PrivateFormat.TraditionalOpenSSL, NoEncryption()),
+        "encrypted DER": key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, protected),
+        "encrypted PEM": key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, protected),
+        "PKCS #12": pkcs12.serialize_key_and_certificates(b"a", key, None, None, protected),
+        "JSON": b'{"key": "' + pem.replace(b"\n", b"\\n") + b'"}',
+        "JavaScript": b" +\n".join(b'"' + line + b'\\n"' for line in pem.splitlines()),
+        "UTF-16": pem.decode().encode("utf-16"),
+        "PuTTY": b"PuTTY-User-Key-File-3: ssh-rsa\nEncryption: none\n",
+    }
+
+
+def test_a_key_is_known_in_every_form_and_by_any_name() -> None:
+    for form, content in _forms_of_a_key().items():
+        with pytest.raises(ValueError, match="private key, which no kit may") as refusal:
+            archive.refuse_keys({f"{form}.txt": content})
+        assert str(refusal.value).startswith(f"{form}.txt ")
 
 
 def test_the_key_of_a_bank_is_never_asked_for(installation: Settings, out: Path, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import zipfile
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from lxml import etree
@@ -16,7 +17,7 @@ from bankapi.cli import home as homes
 from bankapi.contract import codes
 from bankapi.contract.service import BankApi
 from bankapi.gateway.wsgi import Door
-from bankapi.kit import page_content, page_files, page_markup, page_reference, samples
+from bankapi.kit import archive, page_content, page_files, page_markup, page_reference, samples
 from bankapi.kit.page_markup import E
 from bankapi.operations.ping import ServiceState
 from bankapi.refusals import FaultCode, ResultCode
@@ -167,10 +168,10 @@ def ask(doors: dict[tuple[str, str], Door], path: str) -> tuple[str, bytes]:
 
 @pytest.mark.parametrize("stack", ["zeep", "node", "cxf", "metro"])
 def test_a_client_comes_whole_and_as_it_is(installation: Settings, stack: str) -> None:
-    content_type, archive = ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")
+    content_type, packed = ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")
     assert content_type == page_files.ZIP
     sources = resources.files("bankapi.kit").joinpath("clients", stack)
-    with zipfile.ZipFile(io.BytesIO(archive)) as unpacked:
+    with zipfile.ZipFile(io.BytesIO(packed)) as unpacked:
         names = unpacked.namelist()
         for name in names:
             assert unpacked.read(name) == sources.joinpath(*name.split("/")[1:]).read_bytes()
@@ -179,7 +180,7 @@ def test_a_client_comes_whole_and_as_it_is(installation: Settings, stack: str) -
     (link,) = drawn(installation).xpath(f"//a[@href='/kit/client-{stack}.zip']")
     assert text(link) == heading
     assert not [name for name in names if "node_modules" in name or "__pycache__" in name or "/target/" in name]
-    assert ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")[1] == archive
+    assert ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")[1] == packed
 
 
 def test_no_private_key_is_handed_out(installation: Settings) -> None:
@@ -193,6 +194,16 @@ def test_no_private_key_is_handed_out(installation: Settings) -> None:
             with zipfile.ZipFile(io.BytesIO(content)) as unpacked:
                 content = b"".join(map(unpacked.read, unpacked.namelist()))
         assert not re.search(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/]", content), path
+
+
+def test_no_client_is_handed_out_with_a_key_that_strayed_into_it(
+    installation: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "zeep").mkdir()
+    (tmp_path / "zeep/client.pem").write_bytes(installation.terminal_file("ATM-0001", "key.pem").read_bytes())
+    monkeypatch.setattr(archive, "clients", lambda: tmp_path)
+    with pytest.raises(ValueError, match=r"client\.pem holds a private key"):
+        ask(dict(page_files.doors(installation)), "/kit/client-zeep.zip")
 
 
 def luminance(colour: str) -> float:
