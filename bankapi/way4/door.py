@@ -5,6 +5,7 @@ from typing import Any, Final
 
 from bankapi.gateway.exchange import Gateway
 from bankapi.gateway.wsgi import DoorAnswer, Doors
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 from bankapi.way4 import configuration, exchange
 from bankapi.way4.exchange import Way4
@@ -18,7 +19,7 @@ def doors(settings: Settings, gateway: Gateway) -> Doors:
     found = configuration.load(settings.way4_configuration)
     if found is None:
         return {}
-    way4 = Way4(gateway, found, Conformity(), settings.evidence.origin)
+    way4 = Way4(gateway, found, Conformity(), settings.evidence.origin, is_sandbox=installation.is_sandbox(settings))
 
     def door(environ: Mapping[str, Any]) -> DoorAnswer:
         answer = exchange.answer(way4, environ)

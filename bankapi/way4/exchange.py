@@ -35,6 +35,7 @@ from bankapi.languages.texts import DEFAULT_LANGUAGE
 from bankapi.monitoring.watch import PAYING, Door, PaymentEvent, Stage, Watch
 from bankapi.operations.call import Call
 from bankapi.refusals import Failure, FaultCode, Refusal, ResultCode
+from bankapi.sandbox import installation
 from bankapi.storage.engine import STORAGE_ERRORS
 from bankapi.way4 import admission, answers, message, performing, reading, redaction, wording
 from bankapi.way4.configuration import Configuration
@@ -57,6 +58,8 @@ class Way4:
     conformity: Conformity
     origin: str
     """The name of this installation's journal, by which receipts are signed."""
+    is_sandbox: bool = False
+    """Nothing is done in a database that is not a sandbox's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +135,8 @@ def _perform(
 ) -> ReceiptedAnswer:
     """Do what an admitted terminal asks, and keep the evidence. Nothing is committed here."""
     gateway, configuration = way4.gateway, way4.configuration
+    if way4.is_sandbox:
+        installation.require_mark(connection)
     language = choosing.choose(
         requested=asked.language,
         card=lambda: card_ranges.language_of(connection, asked.card_bin),

@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from bankapi import settings as all_settings
 from bankapi.billing import customers, terminals
 from bankapi.cli import backups
 from bankapi.cli.documents import request_element
-from bankapi.gateway import wsgi
+from bankapi.gateway import keys, tls, wsgi
 from bankapi.operations.call import Call
 from bankapi.sandbox import installation
 from bankapi.sandbox.contract import SandboxContract
@@ -28,6 +29,11 @@ from bankapi.sandbox.installation import PRODUCTION_CA, SANDBOX_CA, WrongInstall
 from bankapi.sandbox.numbers import Behaviour, number_of
 from bankapi.settings import Settings, SettingsError
 from bankapi.storage.engine import Store
+from bankapi.way4 import door
+from bankapi.way4 import samples as way4_samples
+from bankapi.way4.configuration import Operation
+from bankapi.wsse.trust import fingerprint
+from tests import journals
 from tests.conftest import copy_home
 from tests.unit.cli.commands import done, refused, run
 from tests.unit.conftest import Books, books, database_url  # noqa: F401
@@ -133,6 +139,28 @@ def test_a_sandbox_does_nothing_in_a_database_that_is_not_one(books: Books) -> N
 
     with pytest.raises(DBAPIError):
         books.store.write(ask)
+
+
+def test_way4_does_nothing_there_either(sandbox_installation: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate = keys.load_certificate(sandbox_installation.channel_file("DEMO-BANK", "cert.pem"))
+    peer = tls.TLSIdentity(fingerprint(certificate), "DEMO-BANK channel", "TLSv1.3")
+    monkeypatch.setattr(tls, "identify", lambda environ: peer)
+    file = sandbox_installation.home / "bankapi.db"
+    with journals.opened(sandbox_installation) as journal, closing(sqlite3.connect(file)) as database:
+        ask = door.doors(sandbox_installation, journal.gateway)["POST", door.PATH]
+
+        def pay(rrn: str) -> int:
+            """Payments there are, once one more was asked for."""
+            number, at = number_of(Behaviour.PAYS), clock.utc_now().replace(tzinfo=None)
+            body = way4_samples.sample(Operation.REGISTER, local_at=at, rrn=rrn, msisdn=number).encode()
+            content = {"CONTENT_TYPE": "text/xml; charset=utf-8", "CONTENT_LENGTH": str(len(body))}
+            ask({**content, "wsgi.input": BytesIO(body)})
+            return int(database.execute("SELECT count(*) FROM payments").fetchone()[0])
+
+        assert pay("000000000001") == 1
+        database.execute("DROP TABLE sandbox")
+        database.commit()
+        assert pay("000000000002") == 1
 
 
 # The home's mark
