@@ -59,7 +59,7 @@ ADVICE: Final[dict[Rule, str]] = {
     Rule.WSSE_REFERENCE_DUPLICATE: "Reference every part once.",
     Rule.WSSE_BODY_NOT_SIGNED: "Add the soap:Body to the signed parts.",
     Rule.WSSE_TIMESTAMP_NOT_SIGNED: "Add the wsu:Timestamp to the signed parts.",
-    Rule.WSSE_SIGNATURE_INVALID: "Do not change the message after signing: no pretty-printing, no later handler.",
+    Rule.WSSE_SIGNATURE_INVALID: "Change nothing after signing; by hand, digest the exclusive canonical form.",
     Rule.WSSE_REPLAY: "Sign every message anew, retries too: a signature is accepted once.",
     Rule.TLS_NO_CERTIFICATE: "Connect with the client certificate and key of the terminal or the channel.",
     Rule.TLS_CERTIFICATE_UNKNOWN: "Have the operator register the certificate you connect with.",

@@ -78,14 +78,15 @@ class TerminalClient:
             raise AnswerNotTrusted(f"the answer's signature does not hold: {error}") from error
         if found.fingerprint not in self._gateway:
             raise AnswerNotTrusted("the answer is signed, but not by the gateway")
-        if _answered_digest(found.headers) != request_digest(request):
+        if answered_digest(found.headers) != request_digest(request):
             raise AnswerNotTrusted("the answer is to another request")
         is_fault = found.body.tag == f"{{{SOAP}}}Fault"
         payload = found.body.find(f"detail/{{{NAMESPACE}}}BankApiFault") if is_fault else found.body
         return Answer(is_fault, {} if payload is None else answer_fields(payload), request, answer)
 
 
-def _answered_digest(headers: Iterable[etree._Element]) -> bytes | None:
+def answered_digest(headers: Iterable[etree._Element]) -> bytes | None:
+    """The digest of the request that an answer is to, by its signed headers."""
     for header in headers:
         if header.tag == f"{{{NAMESPACE}}}Exchange":
             return base64.b64decode(header.findtext(f"{{{NAMESPACE}}}RequestDigest") or "")

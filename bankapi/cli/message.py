@@ -14,7 +14,9 @@ from lxml import etree
 from bankapi import clock
 from bankapi.cli import checking
 from bankapi.cli.checking import Judge, Stage
+from bankapi.cli.client import answered_digest
 from bankapi.cli.output import REFUSED, CommandFailed, json_option, refused, show
+from bankapi.evidence.exchanges import request_digest
 from bankapi.gateway import envelope as envelopes
 from bankapi.gateway import keys
 from bankapi.refusals import Refusal
@@ -103,12 +105,25 @@ def sign(file: Path, certificate: Path, key: Path, at: datetime | None, output: 
 @click.option("--at", type=_Instant(), help="Judge it as of this instant; its own Created by default.")
 @_ca_option
 @_certificate_option
+@click.option("--signer", type=_FILE, help="PEM: it must be signed by one of these, such as the gateway's you pinned.")
+@click.option("--request", type=_FILE, help="The request as it was sent: an answer must be signed as the answer to it.")
 @json_option
 @click.pass_obj
 def verify(
-    settings: Settings, file: Path, at: datetime | None, ca: Path | None, certificate: Path | None, as_json: bool
+    settings: Settings,
+    /,
+    file: Path,
+    at: datetime | None,
+    ca: Path | None,
+    certificate: Path | None,
+    signer: Path | None,
+    request: Path | None,
+    as_json: bool,
 ) -> None:
-    """Verify a signed request or answer: who signed it, when, and which parts."""
+    """Verify a signed request or answer: who signed it, when, which parts, and, with --request, as the answer to what.
+
+    Without --signer any certificate of the CA will do, which is not enough to believe an answer.
+    """
     try:
         tree = envelopes.parse_envelope(file.read_bytes())
         frame = frames.read_frame(tree, PROFILE_V1)
@@ -122,10 +137,19 @@ def verify(
         stage = Stage("verification", False, refusal.rule, refusal.detail)
         show({"verified": False, **_stage_fields(stage)}, as_json)
         click.get_current_context().exit(REFUSED)
+    doubt = None
+    if signer is not None and found.certificate not in _certificates(signer):
+        doubt = f"signed by another certificate than those of {signer}"
+    elif request is not None and answered_digest(found.headers) != request_digest(request.read_bytes()):
+        doubt = f"not the answer to {request}"
+    if doubt is not None:
+        show({"verified": False, "detail": doubt}, as_json)
+        click.get_current_context().exit(REFUSED)
     kind = "fault" if found.body.tag == names.FAULT else "message"
     show(
         {
             "verified": True,
+            **({"answers_request": True} if request else {}),
             "signer": found.certificate.subject.rfc4514_string(),
             "issuer": found.certificate.issuer.rfc4514_string(),
             "certificate_sha256": found.fingerprint,
@@ -139,10 +163,17 @@ def verify(
     )
 
 
+def _certificates(file: Path) -> list[x509.Certificate]:
+    try:
+        return x509.load_pem_x509_certificates(file.read_bytes())
+    except ValueError as error:
+        raise CommandFailed(f"a certificate file cannot be used: {error}") from error
+
+
 def _judge(settings: Settings, at: datetime, ca: Path | None, certificate: Path | None) -> Judge:
     file = ca or (settings.ca_certificate if settings.ca_certificate.exists() else None)
+    known = [] if certificate is None else _certificates(certificate)
     try:
-        known = [] if certificate is None else x509.load_pem_x509_certificates(certificate.read_bytes())
         trust: TrustAnchors | None = None if file is None else keys.load_trust(file)
     except ValueError as error:
         raise CommandFailed(f"a certificate file cannot be used: {error}") from error

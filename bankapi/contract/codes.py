@@ -219,7 +219,8 @@ def _answering(code: ResultCode) -> tuple[str, ...]:
 
 
 RETRIES: Final = {
-    Retry.NO: "The answer is final; asking again changes nothing.",
+    Retry.NO: "Sending the same again changes nothing. A fault speaks of its own message only: it says nothing of an "
+    "earlier request with the same reference.",
     Retry.SAME_REFERENCE: "Nothing was decided: repeat the very same request with the same reference, signed anew.",
     Retry.LATER: "This reference is settled; the same payment may succeed later under a new reference. A question may "
     "be asked again later.",
@@ -238,7 +239,8 @@ FAULT_CODES: Final = {
 }
 
 FAULT_ADVICE: Final = {
-    FaultCode.MALFORMED_MESSAGE: "Send one well-formed SOAP 1.1 envelope with one request of the WSDL, without a DTD.",
+    FaultCode.MALFORMED_MESSAGE: "Send one well-formed SOAP 1.1 envelope with one request of the WSDL, its "
+    "SOAPAction or none, and no DTD.",
     FaultCode.SCHEMA_VIOLATION: "Put right what each Violation names.",
     FaultCode.SECURITY: "Check your clock, your certificate and what you sign, with `bankapi message check`; then ask "
     "the operator, with the ExchangeId.",
@@ -260,7 +262,8 @@ SERVICE_STATUSES: Final = {
 }
 
 PAYMENT_STATES: Final = {
-    PaymentState.NEVER_SEEN: "No request with this reference has reached us: registering it is safe.",
+    PaymentState.NEVER_SEEN: "No request with this reference has been decided. One that is still on its way may be: "
+    "CancelPayment settles the reference.",
     PaymentState.REGISTERED: "The payment is booked.",
     PaymentState.DECLINED: "The payment was refused, and DeclineCode says why.",
     PaymentState.CANCELLED: "The payment was booked and then cancelled.",

@@ -51,7 +51,8 @@ class ValidatePaymentResponse(Model):
 
 
 class RegisterPaymentRequest(Model):
-    """Book one payment. Safe to repeat: the same Reference is booked once, however often it is sent."""
+    """Book one payment. Safe to repeat: the same Reference is booked once, however often it is sent. It is the same
+    request when payer, amount and currency are."""
 
     Language = _LANGUAGE
     Reference = mandatory(t.Reference)
@@ -67,11 +68,12 @@ class RegisterPaymentRequest(Model):
 
 
 class RegisterPaymentResponse(Model):
-    """The first outcome of this Reference, however often it is asked."""
+    """The first outcome of this Reference, however often it is asked, unless the payment was cancelled since. Decide by
+    Result alone: ALREADY_CANCELLED has a PaymentId, too, of a payment that no longer stands."""
 
     Result = mandatory(Result)
-    Replayed = mandatory(Boolean, "true: this Reference was answered before, and this is that answer again.")
-    PaymentId = optional(t.PaymentId, "Present when the payment is booked.")
+    Replayed = mandatory(Boolean, "true: this Reference was decided before, by the same payer, amount and currency.")
+    PaymentId = optional(t.PaymentId, "Present when the payment was booked, even if it was cancelled since.")
     RegisteredAt = optional(t.UtcTime, "When the payment was booked.")
     CreditedAmount = optional(t.Amount, "What the customer's account was credited with, in its own currency.")
     Rate = optional(t.Rate, "Present when the account's currency is not the payment's.")

@@ -10,6 +10,7 @@ import inspect
 from importlib import resources
 from pathlib import Path
 from typing import Any, Final
+from xml.sax.saxutils import escape
 
 from lxml import etree
 from spyne.interface.wsdl import Wsdl11
@@ -35,7 +36,8 @@ _SERVICE_WORDS: Final = (
     "document/literal, WS-I Basic Profile 1.1, over HTTPS with a client certificate. Every request is signed "
     "(WS-Security X.509 token profile, see the policy): Body and Timestamp, RSA-SHA256 or ECDSA-SHA256, SHA-256 "
     "digests, exclusive canonicalization. Every answer is signed too, faults included, and its Exchange header holds "
-    "the digest of the request it answers. The address is an example: yours is in your connection letter."
+    "the digest of the request it answers. The address in the published file is an example; the file that a gateway "
+    "serves, and that of your kit, has its own."
 )
 _PORT_TYPE_WORDS: Final = (
     "A business no is an answer with a Result; a technical no is a SOAP Fault with a BankApiFault. Both say by Retry "
@@ -80,6 +82,12 @@ def published_paths(folder_wsdl: Path | None = None, folder_schemas: Path | None
     for_wsdl = folder_wsdl or Path(str(resources.files("bankapi.wsdl")))
     for_schemas = folder_schemas or Path(str(resources.files("bankapi.schemas")))
     return {WSDL_FILE: for_wsdl / WSDL_FILE, SCHEMA_FILE: for_schemas / SCHEMA_FILE}
+
+
+def served_wsdl(url: str) -> bytes:
+    """The published WSDL with an installation's own address."""
+    published = resources.files("bankapi.wsdl").joinpath(WSDL_FILE).read_bytes()
+    return published.replace(ADDRESS.encode(), escape(url, {'"': "&quot;"}).encode())
 
 
 def export(folder_wsdl: Path | None = None, folder_schemas: Path | None = None) -> None:

@@ -9,6 +9,7 @@ from importlib import resources
 from typing import Any, Final
 
 from bankapi import clock
+from bankapi.contract import publication
 from bankapi.contract.application import Contract
 from bankapi.evidence import sealing
 from bankapi.evidence.sealing import NewestCheckpoint
@@ -110,8 +111,7 @@ def create_application(settings: Settings, open_doors: OpenDoors = lambda gatewa
     published = {
         path: resources.files(package).joinpath(name).read_bytes() for path, (package, name) in _PUBLISHED.items()
     }
-    own_address = settings.gateway.url.encode()
-    wsdl = published["/wsdl/bankapi-v1.wsdl"].replace(b"https://localhost:8443/soap/v1", own_address)
+    wsdl = publication.served_wsdl(settings.gateway.url)
 
     def application(environ: dict[str, Any], start_response: StartResponse) -> Iterable[bytes]:
         path, method = environ["PATH_INFO"], environ["REQUEST_METHOD"]

@@ -74,7 +74,7 @@ def _files(contents: Contents) -> dict[str, bytes]:
         "START.md": guides.start(contents, stacks()).encode(),
         "CHECKER.md": guides.checker(contents).encode(),
         "CODES.md": guides.code_tables().encode(),
-        publication.WSDL_FILE: _wsdl(contents.url),
+        publication.WSDL_FILE: publication.served_wsdl(contents.url),
         **{name: resources.files("bankapi.schemas").joinpath(name).read_bytes() for name in _SCHEMAS},
         **{
             name: b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
@@ -95,12 +95,6 @@ def _for_the_kit(path: str, content: bytes, contents: Contents) -> bytes:
     """A client's file as it is; only its guide speaks of other places here."""
     is_guide = path.endswith("README.md")
     return guides.client_guide(content.decode(), contents).encode() if is_guide else content
-
-
-def _wsdl(url: str) -> bytes:
-    """The published WSDL with the installation's own address, as its gateway serves it."""
-    published = resources.files("bankapi.wsdl").joinpath(publication.WSDL_FILE).read_bytes()
-    return published.replace(publication.ADDRESS.encode(), url.encode())
 
 
 def clients() -> Traversable:

@@ -15,6 +15,7 @@ from bankapi.cli.advice import ADVICE
 from bankapi.cli.authority import new_rsa_key
 from bankapi.cli.main import cli
 from bankapi.gateway import keys
+from bankapi.kit import samples
 from bankapi.refusals import Rule
 from bankapi.wsse.names import WSSE
 from tests import messages
@@ -145,3 +146,36 @@ def test_an_old_message_is_verified_at_its_own_time(ask: Callable[..., Result], 
     assert ask("verify", raw).exit_code == 0
     late = ask("verify", raw, "--at", (datetime.now(UTC) + timedelta(hours=1)).isoformat(), "--json")
     assert (late.exit_code, json.loads(late.output)["rule"]) == (1, "wsse.timestamp-expired")
+
+
+class TestVerifyingAnAnswer:
+    @pytest.fixture
+    def verify(self, demo_home: Path, tmp_path: Path) -> Callable[..., tuple[int, dict[str, Any]]]:
+        """Verify a message of the kit's samples, with options whose values are samples or their certificates."""
+        for name, content in samples.files().items():
+            (tmp_path / name).write_bytes(content)
+
+        def verify(name: str, **options: str) -> tuple[int, dict[str, Any]]:
+            named = [text for option, file in options.items() for text in (f"--{option}", str(tmp_path / file))]
+            asked = ["message", "verify", str(tmp_path / name), "--ca", str(tmp_path / samples.CA), *named, "--json"]
+            done = CliRunner().invoke(cli, asked, env={"BANKAPI_HOME": str(demo_home)})
+            return done.exit_code, json.loads(done.output)
+
+        return verify
+
+    @pytest.mark.parametrize("name", ["RegisterPayment", "GetPaymentStatus-fault"])
+    def test_it_is_the_gateways_and_to_this_request(self, verify: Callable[..., Any], name: str) -> None:
+        exit_code, told = verify(f"{name}-answer.xml", signer=samples.GATEWAY, request=f"{name}-request.xml")
+        assert (exit_code, told["verified"], told["answers_request"]) == (0, True, True)
+
+    def test_what_another_certificate_of_the_ca_signed_is_not_the_gateways(self, verify: Callable[..., Any]) -> None:
+        assert verify("Ping-request.xml")[0] == 0
+        exit_code, told = verify("Ping-request.xml", signer=samples.GATEWAY)
+        assert (exit_code, told["verified"]) == (1, False)
+        assert "another certificate" in told["detail"]
+
+    @pytest.mark.parametrize("name", ["GetBalance-answer.xml", "Ping-request.xml"])
+    def test_what_names_no_or_another_request_is_not_the_answer(self, verify: Callable[..., Any], name: str) -> None:
+        exit_code, told = verify(name, request="Ping-request.xml")
+        assert (exit_code, told["verified"]) == (1, False)
+        assert "not the answer" in told["detail"]
