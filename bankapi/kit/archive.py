@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from bankapi.contract import publication
 from bankapi.kit import guides, samples
-from bankapi.kit.contents import TEST_KEY, Contents
+from bankapi.kit.contents import TEST_KEY, YOUR_KEY, Contents
 
 MANIFEST: Final = "MANIFEST"
 _MADE_AT: Final = (1980, 1, 1, 0, 0, 0)
@@ -38,15 +38,19 @@ _KEY_STORES: Final = (".p12", ".pfx", ".jks", ".key", ".der")
 def build(contents: Contents) -> bytes:
     """The ZIP file. ValueError when it would hold a private key that is not meant."""
     files = _files(contents)
-    refuse_keys(files, {TEST_KEY} if contents.test_key is not None else set())
+    meant = {TEST_KEY} if contents.test_key is not None else set()
     files[MANIFEST] = "".join(
         f"{hashlib.sha256(content).hexdigest()}  {name}\n" for name, content in files.items()
     ).encode()
-    return zipped(folder(contents.terminal), files)
+    return zipped(folder(contents.terminal), files, meant)
 
 
-def zipped(folder: str, files: Mapping[str, bytes]) -> bytes:
-    """Files under a folder as a ZIP file: the same bytes for the same files in the same order."""
+def zipped(folder: str, files: Mapping[str, bytes], meant: Collection[str] = ()) -> bytes:
+    """Files under a folder as a ZIP file: the same bytes for the same files in the same order.
+
+    ValueError when one that is not `meant` to holds a private key: nothing else here makes an archive.
+    """
+    refuse_keys(files, meant)
     written = io.BytesIO()
     with zipfile.ZipFile(written, "w") as archive:
         for name, content in files.items():
@@ -72,29 +76,56 @@ def _files(contents: Contents) -> dict[str, bytes]:
     """Path in the kit → bytes, sorted."""
     files = {
         "START.md": guides.start(contents, stacks()).encode(),
-        "CHECKER.md": guides.checker(contents).encode(),
-        "CODES.md": guides.code_tables().encode(),
+        **guide_files(contents.url, contents.key, is_sandbox=contents.is_sandbox),
         publication.WSDL_FILE: publication.served_wsdl(contents.url),
         **{name: resources.files("bankapi.schemas").joinpath(name).read_bytes() for name in _SCHEMAS},
         **{
             name: b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
             for name, certificates in contents.certificates().items()
         },
-        "samples/README.md": guides.sample_table().encode(),
-        **{f"samples/{name}": content for name, content in samples.files().items()},
-        **{f"clients/{path}": _for_the_kit(path, content, contents) for path, content in walk(clients())},
+        **sample_files(),
     }
-    if contents.is_sandbox:
-        files["SANDBOX.md"] = guides.sandbox_numbers().encode()
+    for stack in stacks():
+        files |= _sources(stack, contents.url, contents.key, is_sandbox=contents.is_sandbox)
     if contents.test_key is not None:
         files[TEST_KEY] = contents.test_key
     return dict(sorted(files.items()))
 
 
-def _for_the_kit(path: str, content: bytes, contents: Contents) -> bytes:
-    """A client's file as it is; only its guide speaks of other places here."""
-    is_guide = path.endswith("README.md")
-    return guides.client_guide(content.decode(), contents).encode() if is_guide else content
+def guide_files(url: str, key: str, *, is_sandbox: bool) -> dict[str, bytes]:
+    """The guides that are the same for every terminal; `key` is what they call the file of its key."""
+    found = {
+        "BY-HAND.md": guides.by_hand(url),
+        "CHECKER.md": guides.checker(url, key),
+        "CODES.md": guides.code_tables(),
+    }
+    if is_sandbox:
+        found["SANDBOX.md"] = guides.sandbox_numbers()
+    return {name: words.encode() for name, words in found.items()}
+
+
+def sample_files() -> dict[str, bytes]:
+    """The samples with their table and certificates."""
+    found = {"README.md": guides.sample_table().encode(), **samples.files()}
+    return {f"samples/{name}": content for name, content in found.items()}
+
+
+def client_files(stack: str, url: str, certificates: Mapping[str, bytes], *, is_sandbox: bool) -> dict[str, bytes]:
+    """One client as in a kit, with the contract and the PEM files that its guide names, but for the reader's own."""
+    return {
+        "README.md": guides.of_client(stack, url=url, key=YOUR_KEY).encode(),
+        publication.WSDL_FILE: publication.served_wsdl(url),
+        **certificates,
+        **_sources(stack, url, YOUR_KEY, is_sandbox=is_sandbox),
+    }
+
+
+def _sources(stack: str, url: str, key: str, *, is_sandbox: bool) -> dict[str, bytes]:
+    """A client's files as they are; only its guide speaks of other places here."""
+    found = {f"clients/{stack}/{path}": content for path, content in walk(clients().joinpath(stack))}
+    for path in (path for path in found if path.endswith("README.md")):
+        found[path] = guides.client_guide(found[path].decode(), url=url, key=key, is_sandbox=is_sandbox).encode()
+    return found
 
 
 def clients() -> Traversable:

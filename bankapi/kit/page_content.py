@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 from bankapi.billing.holders import Holder
 from bankapi.contract import codes
 from bankapi.gateway import keys
-from bankapi.kit import page_files, page_reference
+from bankapi.kit import guides, page_files, page_reference, samples
+from bankapi.kit.contents import CERTIFICATE, YOUR_KEY
 from bankapi.kit.page_files import Download
 from bankapi.kit.page_markup import Content, E, Element, document, marked, table, titled
 from bankapi.kit.page_reference import TYPES_PATH
@@ -35,6 +36,8 @@ def page(
         {"id": "main"},
         _connection(holder, state, now, contract_version),
         _first_payment(),
+        copy.deepcopy(_lost()),
+        copy.deepcopy(_refused()),
         _downloads(settings),
         *([_numbers()] if is_sandbox else []),
         # The original is shared by threads, which only copy it.
@@ -99,7 +102,13 @@ def _connection(holder: Holder, state: ServiceState, now: datetime, contract_ver
         ("Service", [_shown(state), f" {codes.SERVICE_STATES[state]}"]),
         ("You are", who),
         ("Your certificate ends", [_time(holder.certificate.valid_until)]),
-        ("Our clock", [_time(now), ". Keep yours within five minutes of it, or signatures are refused."]),
+        (
+            "Our clock",
+            [
+                _time(now),
+                ". Created of a request may be five minutes ahead of it, and Expires five minutes past; more is refused.",
+            ],
+        ),
         ("Contract", [f"version {contract_version}"]),
     )
     section.append(E.dl({"class": "facts"}, *(E.div(E.dt(name), E.dd(*words)) for name, words in facts)))
@@ -118,15 +127,19 @@ def _first_payment() -> Element:
                 E.a({"href": page_files.SIGNERS[0].path}, "signing certificate"),
                 " and the ",
                 E.a({"href": page_files.CONTRACT[0].path}, "WSDL"),
-                ", and compare the fingerprints below with those in your connection letter.",
+                ". They came over the very connection that they vouch for: ask the operator by another way whether the "
+                "fingerprints below are right.",
             ),
             E.li(
                 E.strong("Take a client. "),
                 "Each one ",
                 E.a({"href": "#downloads"}, "below"),
-                " is complete and tested against this service; or build your own from the WSDL. Sign Body and "
-                "Timestamp (WS-Security, X.509 token by direct reference, exclusive canonicalization, RSA-SHA256 or "
-                "ECDSA-SHA256 with P-256, SHA-256 digests).",
+                " is complete and run against the gateway by its own tests, the one for .NET under Mono only. Or build "
+                "your own from the WSDL: BY-HAND.md in the ",
+                E.a({"href": page_files.GUIDES.path}, "guides"),
+                " has all that you need. Sign Body and Timestamp (WS-Security, X.509 token by direct reference, "
+                "exclusive canonicalization, RSA-SHA256 or ECDSA-SHA256 with P-256, SHA-256 digests).",
+                copy.deepcopy(_envelope()),
             ),
             E.li(
                 E.strong("Call "),
@@ -136,33 +149,82 @@ def _first_payment() -> Element:
                 E.a({"href": "#SECURITY"}, "SECURITY"),
                 " says no reason on purpose: ask the offline checker, ",
                 E.code("bankapi message check FILE"),
+                " (CHECKER.md in the guides), and see ",
+                E.a({"href": "#refused"}, "what to look at"),
                 ".",
             ),
             E.li(
                 E.strong("Prove the answer. "),
                 "Believe it only when the signature by our signing certificate covers its Body and its ",
                 E.a({"href": f"{TYPES_PATH}#Exchange"}, "Exchange"),
-                " header, and the digest there is that of the request you sent.",
+                " header, and the digest there is that of the request you sent. BY-HAND.md has the seven checks.",
             ),
             E.li(
                 E.strong("Call "),
                 E.a({"href": "#RegisterPayment"}, "RegisterPayment"),
                 E.strong(" twice with one Reference. "),
                 "The second answer is the first one again, and says Replayed. That is what to do when an answer is "
-                "lost: the same request with the same Reference, signed anew.",
+                "lost: the same request with the same Reference, signed anew; and ",
+                E.a({"href": "#lost"}, "no other way"),
+                ".",
             ),
         )
     )
     return section
 
 
+@cache
+def _envelope() -> Element:
+    """What no sample of an operation shows: the Security header."""
+    (shown,) = (sample for sample in samples.all() if sample.name == "RegisterPayment")
+    return E.details(
+        E.summary("A whole request with its Security header"),
+        E.p(
+            "Indented for you, its base64 shortened: no indented message verifies. The very bytes are in the ",
+            _samples(),
+        ),
+        E.pre(E.code(samples.outline(shown.request))),
+    )
+
+
+def _samples() -> Element:
+    return E.a({"href": page_files.SAMPLES.path}, "signed samples")
+
+
+@cache
+def _lost() -> Element:
+    section = titled("lost", "When an answer is lost")
+    case, *rules = guides.LOST
+    section.append(E.p(marked(case)))
+    section.append(E.ol(*(E.li(marked(rule)) for rule in rules)))
+    return section
+
+
+@cache
+def _refused() -> Element:
+    section = titled("refused", "When you are refused")
+    rows = [(marked(seen), marked(look_at)) for seen, look_at in guides.refusals(YOUR_KEY)]
+    section.append(table(("You see", "Look at"), rows))
+    return section
+
+
 def _downloads(settings: Settings) -> Element:
     section = titled("downloads", "Downloads")
-    section.append(E.h3("Contract and samples"))
-    section.append(E.ul(*(E.li(*_link(each)) for each in (*page_files.CONTRACT, page_files.SAMPLES))))
+    section.append(E.h3("Contract, guides and samples"))
+    files = (*page_files.CONTRACT, page_files.GUIDES, page_files.SAMPLES)
+    section.append(E.ul(*(E.li(*_link(each)) for each in files)))
     section.append(E.h3("Certificates"))
     section.append(E.ul(*_certificates(settings)))
     section.append(E.h3("Clients"))
+    section.append(
+        E.p(
+            "Each with its guide, the WSDL, the CA and the signing certificate. Two files are yours: ",
+            E.code(CERTIFICATE),
+            " and ",
+            E.code(YOUR_KEY),
+            ". The operator can give you all of it as one kit for your terminal.",
+        )
+    )
     section.append(
         E.ul({"class": "clients"}, *(E.li(*_link(each), " (zip)") for each in page_files.clients())),
     )

@@ -5,24 +5,25 @@ Certificates are read when they are asked for, because keys are renewed while th
 with the first request for them, so that a start costs nothing, and are the same bytes every time.
 """
 
-import io
-import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from bankapi.gateway.wsgi import SOAP_PATH, DoorAnswer, Doors
-from bankapi.kit import archive, samples
+from bankapi.gateway.wsgi import SOAP_PATH, Door, DoorAnswer, Doors
+from bankapi.kit import archive, contents
+from bankapi.kit.contents import SIGNING, YOUR_KEY
+from bankapi.sandbox import installation
 from bankapi.settings import Settings
 
 ZIP: Final = "application/zip"
 PEM: Final = "application/x-pem-file"
-_ZIP_TIME: Final = (2026, 1, 1, 0, 0, 0)
+_GATEWAY: Final = "gateway-"
+"""Before the names of the gateway's files in the home, wherever they are given away."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,18 @@ CONTRACT: Final = (
 SAMPLES: Final = Download(
     "/kit/samples.zip", "Signed samples", "every request and answer, byte for byte, with the certificates they hold by"
 )
+GUIDES: Final = Download(
+    "/kit/guides.zip",
+    "Guides",
+    "BY-HAND.md, to sign and verify without a client of ours; CHECKER.md, to judge messages offline; CODES.md",
+)
 CA: Final = Download("/kit/ca.pem", "CA certificate", "of the gateway's TLS and of every terminal")
 SIGNERS: Final = (
-    Download("/kit/signing-cert.pem", "Signing certificate", "answers are signed by it"),
-    Download("/kit/next-signing-cert.pem", "Next signing certificate", "accept it now: answers will be signed by it"),
-    Download("/kit/last-signing-cert.pem", "Last signing certificate", "answers were signed by it"),
+    Download("/kit/gateway-signing-cert.pem", "Signing certificate", "answers are signed by it"),
+    Download(
+        "/kit/gateway-next-signing-cert.pem", "Next signing certificate", "accept it now: answers will be signed by it"
+    ),
+    Download("/kit/gateway-last-signing-cert.pem", "Last signing certificate", "answers were signed by it"),
 )
 
 
@@ -57,17 +65,19 @@ def clients() -> list[Download]:
 
 def certificate_file(settings: Settings, download: Download) -> Path:
     """Where a certificate of `CA` and `SIGNERS` is in the home; it need not be there."""
-    return settings.ca_certificate if download is CA else settings.gateway_file(Path(download.path).name)
+    name = Path(download.path).name.removeprefix(_GATEWAY)
+    return settings.ca_certificate if download is CA else settings.gateway_file(name)
 
 
 def doors(settings: Settings) -> Doors:
     """A door for each path under /kit/ that is a file."""
-    found = {("GET", CA.path): _certificate(partial(certificate_file, settings, CA))}
-    for signer in SIGNERS:
-        found["GET", signer.path] = _certificate(partial(certificate_file, settings, signer))
-    found["GET", SAMPLES.path] = _archive("samples", samples.files)
-    for name in archive.stacks():
-        found["GET", f"/kit/client-{name}.zip"] = _archive(f"client-{name}", partial(_sources, name))
+    url, is_sandbox = settings.gateway.url, installation.is_sandbox(settings)
+    guides = partial(archive.guide_files, url, YOUR_KEY, is_sandbox=is_sandbox)
+    found = {("GET", each.path): _certificate(settings, each) for each in (CA, *SIGNERS)}
+    found["GET", SAMPLES.path] = _archive("bankapi-samples", archive.sample_files)
+    found["GET", GUIDES.path] = _archive("bankapi-guides", guides)
+    for stack in archive.stacks():
+        found["GET", f"/kit/client-{stack}.zip"] = _client(settings, stack, is_sandbox=is_sandbox)
     return found
 
 
@@ -79,21 +89,25 @@ def served(body: bytes, content_type: str, name: str = "") -> DoorAnswer:
     return DoorAnswer("200 OK", body, headers, content_type)
 
 
-def _certificate(find: Callable[[], Path]) -> Callable[[Mapping[str, Any]], DoorAnswer]:
+def _certificate(settings: Settings, download: Download) -> Door:
     def door(_: Mapping[str, Any]) -> DoorAnswer:
-        file = find()
         try:
-            found = x509.load_pem_x509_certificates(file.read_bytes())
+            found = _pem(settings, download)
         except FileNotFoundError:  # there is a next or last signing certificate only while a key is being renewed
             return DoorAnswer("404 Not Found", b"", {})
-        # Certificates are written anew: a private key that strayed into the file goes nowhere.
-        return served(b"".join(each.public_bytes(Encoding.PEM) for each in found), PEM, file.name)
+        return served(found, PEM, Path(download.path).name)
 
     return door
 
 
-def _archive(name: str, files: Callable[[], Mapping[str, bytes]]) -> Callable[[Mapping[str, Any]], DoorAnswer]:
-    made = cache(lambda: _zipped(name, files()))
+def _pem(settings: Settings, download: Download) -> bytes:
+    """Certificates are written anew: a private key that strayed into the file goes nowhere. FileNotFoundError."""
+    found = x509.load_pem_x509_certificates(certificate_file(settings, download).read_bytes())
+    return b"".join(each.public_bytes(Encoding.PEM) for each in found)
+
+
+def _archive(name: str, files: Callable[[], Mapping[str, bytes]]) -> Door:
+    made = cache(lambda: archive.zipped(name, files()))
 
     def door(_: Mapping[str, Any]) -> DoorAnswer:
         return served(made(), ZIP, f"{name}.zip")
@@ -101,21 +115,20 @@ def _archive(name: str, files: Callable[[], Mapping[str, bytes]]) -> Callable[[M
     return door
 
 
-def _zipped(folder: str, files: Mapping[str, bytes]) -> bytes:
-    """The same files give the same bytes: names in order, and one time for all. ValueError for a private key."""
-    archive.refuse_keys(files)
-    made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as written:
-        for name in sorted(files):
-            entry = zipfile.ZipInfo(f"{folder}/{name}", _ZIP_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            written.writestr(entry, files[name])
-    return made.getvalue()
+def _client(settings: Settings, stack: str, *, is_sandbox: bool) -> Door:
+    """A client with the certificates of now: it is packed again only when they are others."""
+    name = f"bankapi-{stack}"
 
+    @lru_cache(maxsize=1)
+    def made(authorities: bytes, signer: bytes) -> bytes:
+        certificates = {contents.CA: authorities, SIGNING: signer}
+        files = archive.client_files(stack, settings.gateway.url, certificates, is_sandbox=is_sandbox)
+        return archive.zipped(name, files)
 
-def _sources(stack: str) -> dict[str, bytes]:
-    return dict(archive.walk(archive.clients().joinpath(stack)))
+    def door(_: Mapping[str, Any]) -> DoorAnswer:
+        return served(made(_pem(settings, CA), _pem(settings, SIGNERS[0])), ZIP, f"{name}.zip")
+
+    return door
 
 
 def _heading(stack: str) -> str:

@@ -43,8 +43,7 @@ class Asked:
 
     def element(self) -> etree._Element:
         """The request element as it is signed."""
-        parser = etree.XMLParser(remove_blank_text=True, resolve_entities=False, no_network=True)
-        return etree.fromstring(self.body, parser)
+        return etree.fromstring(self.body, _parser())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +64,9 @@ class Sample:
         """File name → the exact bytes."""
         return {f"{self.name}-request.xml": self.request, f"{self.name}-answer.xml": self.answer}
 
+
+_OUTLINED: Final = 24
+"""So much of a long base64 is shown of an envelope."""
 
 _REGISTER: Final = """
 <RegisterPaymentRequest xmlns="urn:bankapi:v1">
@@ -233,6 +235,17 @@ def write(exchanges: Sequence[tuple[bytes, bytes]], pem: Mapping[str, bytes], fo
         folder.joinpath(name).write_bytes(content)
 
 
+def outline(message: bytes) -> str:
+    """A whole envelope indented for people, the beginning only of what is long in it. Its signature is broken."""
+    envelope = etree.fromstring(message, _parser())
+    for element in envelope.iter():
+        text = element.text or ""
+        if not len(element):
+            element.text = f"{text[:_OUTLINED]}..." if len(text) > 2 * _OUTLINED else text
+    etree.indent(envelope)
+    return etree.tostring(envelope, encoding="unicode")
+
+
 def _read(asked: Asked) -> Sample:
     kept = (_folder().joinpath(f"{asked.name}-{side}.xml").read_bytes() for side in ("request", "answer"))
     return Sample(asked.name, asked.operation, asked.title, *kept)
@@ -242,8 +255,12 @@ def _folder() -> Traversable:
     return resources.files("bankapi.kit").joinpath("samples")
 
 
+def _parser() -> etree.XMLParser:
+    return etree.XMLParser(remove_blank_text=True, resolve_entities=False, no_network=True)
+
+
 def _body(message: bytes) -> str:
-    parser = etree.XMLParser(remove_blank_text=True, resolve_entities=False, no_network=True)
+    parser = _parser()
     body = etree.fromstring(message, parser).find(names.BODY)
     assert body is not None
     body.attrib.clear()

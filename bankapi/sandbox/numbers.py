@@ -96,7 +96,8 @@ _TABLE: Final = (
     SandboxNumber(
         "99900000031",
         Behaviour.SLOW,
-        f"Everything is OK, and every answer comes {SLOW_S:.0f} seconds late: after what was asked was done.",
+        "Everything is OK. Answers about the payer, and to RegisterPayment and CancelPayment, come "
+        f"{SLOW_S:.0f} seconds late, after what was asked was done; GetPaymentStatus answers at once.",
     ),
     SandboxNumber(
         "99900000032",

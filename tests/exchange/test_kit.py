@@ -32,9 +32,17 @@ def typed(command: str, folder: Path) -> str:
     """What a shell prints, of both streams, when this is typed in the folder."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     environment = {"PATH": path, "HOME": str(folder), "LANG": "C.UTF-8"}
-    shell = ["bash", "-c", command]
+    shell = ["sh", "-c", command]
     ended = subprocess.run(shell, cwd=folder, env=environment, capture_output=True, check=False, text=True, timeout=120)
     return ended.stdout + ended.stderr
+
+
+def put_python(venv: Path) -> None:
+    """Ours instead of what a guide would have installed: its only line that is not typed as it stands."""
+    python = venv / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    python.chmod(0o755)
 
 
 def test_the_digests_are_those_of_the_files(unzipped: Path) -> None:
@@ -42,15 +50,18 @@ def test_the_digests_are_those_of_the_files(unzipped: Path) -> None:
 
 
 def test_five_steps_lead_to_a_registered_payment(unzipped: Path) -> None:
-    tls, ping, payment, retry = re.findall(r"^```sh\n(.*?)^```", (unzipped / "START.md").read_text(), re.M | re.S)
+    told = re.findall(r"^```sh\n(.*?)^```", (unzipped / "START.md").read_text(), re.M | re.S)
+    tls, install, ping, payment, retry, _ = told
     assert typed(tls, unzipped) == ""
     assert b"wsdl:definitions" in (unzipped / "served.wsdl").read_bytes()
 
-    (said,) = map(json.loads, typed(ping, unzipped).splitlines())
+    assert install.startswith("python3 -m venv venv && venv/bin/pip install ")
+    put_python(unzipped / "venv")
+    said, _, registered, again, status, cancelled, still = map(
+        json.loads, typed(ping + payment + retry, unzipped).splitlines()
+    )
     assert said["answer"]["Status"] == "AVAILABLE"
-    _, registered = map(json.loads, typed(payment, unzipped).splitlines())
     assert (registered["answer"]["Result"]["Code"], registered["answer"]["Replayed"]) == ("OK", False)
-    again, status, cancelled, still = map(json.loads, typed(retry, unzipped).splitlines())
     assert again["answer"] == registered["answer"] | {"Replayed": True}
     assert (status["answer"]["Status"], status["answer"]["PaymentId"]) == (
         "REGISTERED",
@@ -63,11 +74,7 @@ def test_five_steps_lead_to_a_registered_payment(unzipped: Path) -> None:
 def test_a_clients_guide_leads_there_too(unzipped: Path) -> None:
     guide = (unzipped / "clients" / "zeep" / "README.md").read_text()
     (commands,) = re.findall(r"^```sh\n(.*?)^```", guide, re.M | re.S)
-    # Ours instead of what would be installed: the only line that is not typed as it stands.
-    python = unzipped / "my-bank" / "venv" / "bin" / "python"
-    python.parent.mkdir(parents=True)
-    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
-    python.chmod(0o755)
+    put_python(unzipped / "my-bank" / "venv")
     commands, installs = re.subn(r"^python3 -m venv .*\n", "", commands.replace("mkdir ", "mkdir -p "), flags=re.M)
     assert installs == 1
     validated, registered = map(json.loads, typed(commands.replace("MY-1", "GUIDE-1"), unzipped).splitlines())
@@ -84,6 +91,7 @@ def test_the_checker_says_what_its_guide_shows(unzipped: Path, monkeypatch: pyte
         "sign",
         "verify",
     }
+    assert len(commands) > 8
     for command, output in commands:
         # A process for each would take most of a minute; one is enough to see that they are the same.
         is_ours = command.startswith("bankapi ") and "|" not in command
@@ -91,8 +99,18 @@ def test_the_checker_says_what_its_guide_shows(unzipped: Path, monkeypatch: pyte
         assert said == output, command
 
 
+def test_what_is_signed_by_hand_is_what_its_guide_shows(unzipped: Path) -> None:
+    guide = (unzipped / "BY-HAND.md").read_text()
+    blocks = re.findall(r"^```console\n(.*?)^```", guide, re.M | re.S)
+    commands = [each for block in blocks for each in re.findall(r"^\$ (.*)\n((?:[^$].*\n)*)", block, re.M)]
+    assert sum(bool(output) for _, output in commands) == 6
+    for command, output in commands:
+        assert typed(command, unzipped) == output, command
+
+
 def test_fingerprints_are_those_of_openssl(unzipped: Path) -> None:
-    (told,) = re.findall(r"^```\n(ca\.pem .*?)^```", (unzipped / "START.md").read_text(), re.M | re.S)
-    for name, fingerprint in (line.split() for line in told.splitlines()):
-        said = typed(f"openssl x509 -in {name} -noout -fingerprint -sha256", unzipped)
-        assert said.strip().lower() == f"sha256 fingerprint={fingerprint}".lower()
+    told = (unzipped / "START.md").read_text()
+    (fingerprints,) = re.findall(r"^```\n(ca\.pem .*?)^```", told, re.M | re.S)
+    (command,) = re.findall(r"`(openssl x509 -in FILE .* sha256sum)`", told)
+    for name, fingerprint in (line.split() for line in fingerprints.splitlines()):
+        assert typed(command.replace("FILE", name), unzipped).split() == [fingerprint, "-"]

@@ -124,9 +124,18 @@ def test_all_it_links_to_is_there_with_its_type(gateway: RunningGateway) -> None
 def test_what_is_downloaded_is_what_the_installation_has(gateway: RunningGateway) -> None:
     with reading(gateway) as reader:
         assert reader.ask("/kit/ca.pem")[2] == gateway.settings.ca_certificate.read_bytes()
-        assert reader.ask("/kit/signing-cert.pem")[2] == gateway.settings.gateway_file("signing-cert.pem").read_bytes()
-        assert reader.ask("/kit/next-signing-cert.pem")[0] == 404
-        for elsewhere in ("/kit/", "/kit/signing-key.pem", "/kit/../gateway/signing-key.pem", "/kit/client-none.zip"):
+        assert (
+            reader.ask("/kit/gateway-signing-cert.pem")[2]
+            == gateway.settings.gateway_file("signing-cert.pem").read_bytes()
+        )
+        assert reader.ask("/kit/gateway-next-signing-cert.pem")[0] == 404
+        for elsewhere in (
+            "/kit/",
+            "/kit/signing-key.pem",
+            "/kit/gateway-signing-key.pem",
+            "/kit/../gateway/signing-key.pem",
+            "/kit/client-none.zip",
+        ):
             assert reader.ask(elsewhere)[::2] == (404, b""), elsewhere
 
 

@@ -19,9 +19,10 @@ from cryptography.hazmat.primitives.serialization import (
 from lxml import etree
 
 from bankapi.cli.authority import new_ec_key, new_rsa_key
+from bankapi.contract import codes
 from bankapi.contract.application import Contract
 from bankapi.gateway import keys
-from bankapi.kit import archive, samples
+from bankapi.kit import archive, guides, samples
 from bankapi.refusals import FaultCode, ResultCode
 from bankapi.sandbox import numbers
 from bankapi.sandbox.numbers import Behaviour
@@ -85,6 +86,7 @@ def enrol(settings: Settings, terminal: str, folder: Path, command: str = "enrol
 def test_it_holds_what_a_developer_needs(home: Settings, files: dict[str, bytes]) -> None:
     assert {
         "START.md",
+        "BY-HAND.md",
         "CHECKER.md",
         "CODES.md",
         "MANIFEST",
@@ -231,6 +233,25 @@ def test_a_key_is_known_in_every_form_and_by_any_name() -> None:
         with pytest.raises(ValueError, match="private key, which no kit may") as refusal:
             archive.refuse_keys({f"{form}.txt": content})
         assert str(refusal.value).startswith(f"{form}.txt ")
+
+
+def test_no_archive_is_made_of_a_key() -> None:
+    for form, content in _forms_of_a_key().items():
+        with pytest.raises(ValueError, match="private key, which no kit may"):
+            archive.zipped("any", {f"{form}.txt": content})
+        assert archive.zipped("any", {"meant": content}, {"meant"})
+
+
+def test_every_answer_to_a_registration_is_in_one_rule_about_lost_answers() -> None:
+    """An answer that stood in none would be left to a developer's guess: money is lost by it."""
+    named = [*guides.BOOKED, *guides.DECIDED_AGAINST, *guides.UNDECIDED]
+    answered = {each.code for each in codes.result_codes() if "RegisterPayment" in each.operations}
+    assert sorted(named) == sorted(answered)
+
+
+def test_the_rules_about_lost_answers_are_in_its_first_guide(files: dict[str, bytes]) -> None:
+    start = files["START.md"].decode()
+    assert all(rule in start for rule in guides.LOST)
 
 
 def test_the_key_of_a_bank_is_never_asked_for(installation: Settings, out: Path, tmp_path: Path) -> None:

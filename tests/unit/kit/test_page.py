@@ -17,7 +17,7 @@ from bankapi.cli import home as homes
 from bankapi.contract import codes
 from bankapi.contract.service import BankApi
 from bankapi.gateway.wsgi import Door
-from bankapi.kit import archive, page_content, page_files, page_markup, page_reference, samples
+from bankapi.kit import archive, guides, page_content, page_files, page_markup, page_reference, samples
 from bankapi.kit.page_markup import E
 from bankapi.operations.ping import ServiceState
 from bankapi.refusals import FaultCode, ResultCode
@@ -146,10 +146,10 @@ def test_only_a_sandbox_shows_its_numbers(installation: Settings) -> None:
 def test_the_certificates_of_a_rollover_are_there_while_it_lasts(installation: Settings) -> None:
     certificate = installation.gateway_file("signing-cert.pem").read_bytes()
     page = drawn(installation)
-    assert page.xpath("//a[@href='/kit/signing-cert.pem']")
-    assert not page.xpath("//a[@href='/kit/next-signing-cert.pem']")
+    assert page.xpath("//a[@href='/kit/gateway-signing-cert.pem']")
+    assert not page.xpath("//a[@href='/kit/gateway-next-signing-cert.pem']")
     homes.write_public(installation.gateway_file("next-signing-cert.pem"), certificate)
-    assert drawn(installation).xpath("//a[@href='/kit/next-signing-cert.pem']")
+    assert drawn(installation).xpath("//a[@href='/kit/gateway-next-signing-cert.pem']")
 
 
 def test_text_stays_text() -> None:
@@ -166,21 +166,61 @@ def ask(doors: dict[tuple[str, str], Door], path: str) -> tuple[str, bytes]:
     return answer.content_type, answer.body
 
 
-@pytest.mark.parametrize("stack", ["zeep", "node", "cxf", "metro"])
-def test_a_client_comes_whole_and_as_it_is(installation: Settings, stack: str) -> None:
+def unpacked(packed: bytes) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(packed)) as opened:
+        return {name: opened.read(name) for name in opened.namelist()}
+
+
+@pytest.mark.parametrize("stack", archive.stacks())
+def test_a_client_comes_whole_and_with_what_its_guide_names(installation: Settings, stack: str) -> None:
     content_type, packed = ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")
     assert content_type == page_files.ZIP
-    sources = resources.files("bankapi.kit").joinpath("clients", stack)
-    with zipfile.ZipFile(io.BytesIO(packed)) as unpacked:
-        names = unpacked.namelist()
-        for name in names:
-            assert unpacked.read(name) == sources.joinpath(*name.split("/")[1:]).read_bytes()
-    assert f"client-{stack}/README.md" in names
-    heading = sources.joinpath("README.md").read_text().partition("\n")[0].strip("# ").replace("`", "")
+    files = {name.removeprefix(f"bankapi-{stack}/"): content for name, content in unpacked(packed).items()}
+    sources = resources.files("bankapi.kit")
+    own = {name for name in files if name.startswith(f"clients/{stack}/")}
+    guide = f"clients/{stack}/README.md"
+    assert all(files[name] == sources.joinpath(*name.split("/")).read_bytes() for name in own - {guide})
+    assert files.keys() - own == {"README.md", "bankapi-v1.wsdl", "ca.pem", "gateway-signing-cert.pem"}
+    assert b"BEGIN CERTIFICATE" in files["ca.pem"]
+    assert files["gateway-signing-cert.pem"] == installation.gateway_file("signing-cert.pem").read_bytes()
+    assert b"terminal-key.pem" in files["README.md"]
+    named = set(re.findall(r"\.\./([a-z][a-z0-9.-]+)", files[guide].decode())) - {"clients", "cxf"}
+    assert named <= files.keys() | {"terminal-cert.pem", "terminal-key.pem"}
+    assert b"BANKAPI" not in files[guide]
+    heading = sources.joinpath(guide).read_text().partition("\n")[0].strip("# ").replace("`", "")
     (link,) = drawn(installation).xpath(f"//a[@href='/kit/client-{stack}.zip']")
     assert text(link) == heading
-    assert not [name for name in names if "node_modules" in name or "__pycache__" in name or "/target/" in name]
+    assert not [name for name in files if "node_modules" in name or "__pycache__" in name or "/target/" in name]
     assert ask(dict(page_files.doors(installation)), f"/kit/client-{stack}.zip")[1] == packed
+
+
+def test_a_client_comes_with_the_signing_certificate_of_now(installation: Settings) -> None:
+    doors = dict(page_files.doors(installation))
+    for renewed in (installation.gateway_file("signing-cert.pem"), installation.terminal_file("ATM-0001", "cert.pem")):
+        homes.write_public(installation.gateway_file("signing-cert.pem"), renewed.read_bytes())
+        packed = unpacked(ask(doors, "/kit/client-zeep.zip")[1])
+        assert packed["bankapi-zeep/gateway-signing-cert.pem"] == renewed.read_bytes()
+
+
+def test_the_guides_are_those_of_the_kit(installation: Settings) -> None:
+    packed = unpacked(ask(dict(page_files.doors(installation)), "/kit/guides.zip")[1])
+    assert packed.keys() == {f"bankapi-guides/{name}.md" for name in ("BY-HAND", "CHECKER", "CODES")}
+    assert all(b"@{" not in content for content in packed.values())
+    assert b"terminal-key.pem" in packed["bankapi-guides/CHECKER.md"]
+
+
+def test_what_to_do_about_a_lost_answer_is_on_the_page(installation: Settings) -> None:
+    page = drawn(installation)
+    assert all(rule.replace("`", "") in text(named(page, "lost")) for rule in guides.LOST)
+    for seen, look_at in guides.refusals("terminal-key.pem"):
+        assert seen.replace("`", "") in text(named(page, "refused"))
+        assert look_at.replace("`", "") in text(named(page, "refused"))
+
+
+def test_a_whole_envelope_is_shown(installation: Settings) -> None:
+    shown = text(named(drawn(installation), "first-payment"))
+    for part in ("wsse:BinarySecurityToken", "ds:SignatureValue", "wsu:Created", "RegisterPaymentRequest"):
+        assert f"<{part}" in shown
 
 
 def test_no_private_key_is_handed_out(installation: Settings) -> None:
