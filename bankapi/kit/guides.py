@@ -8,6 +8,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from importlib import resources
 from string import Template
+from textwrap import fill
 from typing import Final
 
 from cryptography import x509
@@ -25,6 +26,7 @@ from bankapi.wsse.trust import fingerprint
 
 _NAME_MAX: Final = 50
 """So much of a terminal's name begins a Reference, which has 64 characters at most; a dot and a time follow."""
+_WIDTH: Final = 120
 _SHOWN: Final = "RegisterPayment"
 """The sample that the guides take apart."""
 
@@ -95,8 +97,8 @@ LOST: Final = (
     "its Expires, which is up to 15 minutes after its Created.",
     "To return the money without such an answer, send CancelPayment with the Reference first, again and again like any "
     "request. Return the money when its Code is `OK`: nothing of the payment stands, or ever will, even if it never "
-    "came. After `CANCEL_WINDOW_CLOSED` or `FUNDS_ALREADY_USED` the payment stands: do not return it. Any other code "
-    "and any fault has cancelled nothing.",
+    "came. After `CANCEL_WINDOW_CLOSED` or `FUNDS_ALREADY_USED` the payment stands: do not return it. Any other code, "
+    "any fault and a lost answer leave it open: do not return it yet, put it right and ask again.",
 )
 """The rules that keep a payer from paying twice, and a bank from giving away what is booked. The first is the case."""
 
@@ -123,9 +125,10 @@ def refusals(key: str) -> Sequence[tuple[str, str]]:
             "fault `SECURITY`",
             "your clock (NTP): Created may be five minutes ahead of ours at most, and a message is taken until five "
             "minutes after its Expires. One signature per message, over Body and Timestamp; nothing changed after "
-            "signing. The same signature sent twice: sign every try anew. The key that signs is the terminal's that "
-            "speaks, and neither is blocked or revoked. `CHECKER.md` says what can be seen in the message; the "
-            "operator sees the rule under the ExchangeId",
+            "signing. The same signature sent twice: sign every try anew. The key that signs is that of the terminal "
+            "whose certificate TLS has, or of any terminal of the channel's dealer; no certificate is revoked, and "
+            "nobody is blocked. `CHECKER.md` says what can be seen in the message; the operator sees the rule under "
+            "the ExchangeId",
         ),
         ("fault `SCHEMA_VIOLATION`", "its Violations name the places"),
         (
@@ -143,9 +146,9 @@ def refusals(key: str) -> Sequence[tuple[str, str]]:
         ),
         (
             "an HTTP status without a body",
-            "it is not the gateway's answer. 404 is a wrong path, 405 a wrong method, 413 a body of more than 512 KiB "
-            "(over 256 KiB the gateway itself answers with the fault `MESSAGE_TOO_LARGE`). Any other, 503 and 504 "
-            "above all, is a lost answer",
+            "it is not the gateway's answer, and says nothing of an earlier request. 404 is a wrong path, 405 a wrong "
+            "method, 413 a body of more than 512 KiB (over 256 KiB the gateway itself answers with the fault "
+            "`MESSAGE_TOO_LARGE`). Any other, 503 and 504 above all, is a lost answer",
         ),
         (
             "your client refuses the answer",
@@ -188,7 +191,7 @@ def start(contents: Contents, stacks: list[str]) -> str:
         "signing_rows": "\n".join(_signing_rows(contents)),
         "certificate_step": _certificate_step(contents),
         "reference": contents.terminal[:_NAME_MAX],
-        "your_key": YOUR_KEY,
+        "new_key": f"new-{YOUR_KEY}" if contents.terminal_certificates else YOUR_KEY,
         "lost": _lost(),
         "refused": "\n".join(f"| {seen} | {look_at} |" for seen, look_at in refusals(contents.key)),
         "fingerprints": "\n".join(_fingerprints(contents)),
@@ -293,7 +296,8 @@ def _digests(message: bytes) -> list[str]:
 
 def _lost() -> str:
     case, *rules = LOST
-    return "\n".join((case, "", *(f"{number}. {rule}" for number, rule in enumerate(rules, 1))))
+    numbered = (fill(f"{number}. {rule}", _WIDTH, subsequent_indent="   ") for number, rule in enumerate(rules, 1))
+    return "\n".join((fill(case, _WIDTH), "", *numbered))
 
 
 def _payer_option(is_sandbox: bool) -> str:

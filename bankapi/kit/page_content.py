@@ -19,6 +19,9 @@ from bankapi.sandbox import numbers
 from bankapi.settings import Settings
 from bankapi.wsse.trust import fingerprint
 
+_CLOCKS: Final = (
+    "Created of a request may be five minutes ahead of it, and Expires five minutes behind; more is refused (SECURITY)."
+)
 _SANDBOX: Final = "This is a SANDBOX: no payment is real, and some numbers fail on purpose."
 
 
@@ -102,13 +105,7 @@ def _connection(holder: Holder, state: ServiceState, now: datetime, contract_ver
         ("Service", [_shown(state), f" {codes.SERVICE_STATES[state]}"]),
         ("You are", who),
         ("Your certificate ends", [_time(holder.certificate.valid_until)]),
-        (
-            "Our clock",
-            [
-                _time(now),
-                ". Created of a request may be five minutes ahead of it, and Expires five minutes past; more is refused.",
-            ],
-        ),
+        ("Our clock", [_time(now), f". {_CLOCKS}"]),
         ("Contract", [f"version {contract_version}"]),
     )
     section.append(E.dl({"class": "facts"}, *(E.div(E.dt(name), E.dd(*words)) for name, words in facts)))
@@ -180,15 +177,10 @@ def _envelope() -> Element:
     return E.details(
         E.summary("A whole request with its Security header"),
         E.p(
-            "Indented for you, its base64 shortened: no indented message verifies. The very bytes are in the ",
-            _samples(),
+            "Indented for you, its base64 shortened: no indented message verifies. The signed samples are the very bytes."
         ),
         E.pre(E.code(samples.outline(shown.request))),
     )
-
-
-def _samples() -> Element:
-    return E.a({"href": page_files.SAMPLES.path}, "signed samples")
 
 
 @cache

@@ -169,7 +169,7 @@ def test_it_is_printed_whole_with_its_samples(gateway: RunningGateway, browser: 
     browser.printed(artifacts / "page.pdf")
     command = ["pdftotext", "-layout", str(artifacts / "page.pdf"), "-"]
     text = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-    assert all(re.search(rf"^ *{operation}$", text, re.MULTILINE) for operation in BankApi.public_methods)
+    assert all(re.search(rf"^[ \f]*{operation}$", text, re.MULTILINE) for operation in BankApi.public_methods)
     assert text.count("<Reference>SAMPLE-1</Reference>") >= 3
     assert text.count("Sample: ") == len(samples.all())
 

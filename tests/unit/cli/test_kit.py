@@ -250,8 +250,13 @@ def test_every_answer_to_a_registration_is_in_one_rule_about_lost_answers() -> N
 
 
 def test_the_rules_about_lost_answers_are_in_its_first_guide(files: dict[str, bytes]) -> None:
-    start = files["START.md"].decode()
+    start = " ".join(files["START.md"].decode().split())
     assert all(rule in start for rule in guides.LOST)
+
+
+def test_a_key_that_is_there_is_not_overwritten_by_a_guides_command(files: dict[str, bytes]) -> None:
+    (key,) = re.findall(r"^openssl req .* -keyout (\S+)", files["START.md"].decode(), re.MULTILINE)
+    assert key == "new-terminal-key.pem"
 
 
 def test_the_key_of_a_bank_is_never_asked_for(installation: Settings, out: Path, tmp_path: Path) -> None:
