@@ -95,10 +95,11 @@ LOST: Final = (
     "GetPaymentStatus decides by Status: `REGISTERED`: booked. `DECLINED`, `CANCELLED`, `VOIDED`: nothing stands, or "
     "ever will. `NEVER_SEEN` decides nothing: a request that is still on its way is accepted until five minutes after "
     "its Expires, which is up to 15 minutes after its Created.",
-    "To return the money without such an answer, send CancelPayment with the Reference first, again and again like any "
-    "request. Return the money when its Code is `OK`: nothing of the payment stands, or ever will, even if it never "
-    "came. After `CANCEL_WINDOW_CLOSED` or `FUNDS_ALREADY_USED` the payment stands: do not return it. Any other code, "
-    "any fault and a lost answer leave it open: do not return it yet, put it right and ask again.",
+    "To return the money without such an answer, send CancelPayment with the Reference first, and again until it is "
+    "answered: while it is on its way it can still undo an `OK` or `REGISTERED`. Return the money when its Code is "
+    "`OK`: nothing of the payment stands, or ever will, even if it never came. After `CANCEL_WINDOW_CLOSED` or "
+    "`FUNDS_ALREADY_USED` the payment stands: do not return it. Any other code, any fault and a lost answer leave it "
+    "open: do not return it yet, put it right and ask again.",
 )
 """The rules that keep a payer from paying twice, and a bank from giving away what is booked. The first is the case."""
 
@@ -271,7 +272,8 @@ def code_tables() -> str:
     return (
         "# Codes\n\n"
         "A business no is an answer with a Result; a technical no is a SOAP Fault with a BankApiFault. Decide by Code, "
-        "show Message.\nNew codes may be added: take one that you do not know as a no, and do what its Retry says.\n\n"
+        "show Message.\nNew codes may be added: one that you do not know has not done what you asked; do what its "
+        "Retry says. After a lost\nanswer it decides nothing, as no fault does: see `START.md`.\n\n"
         f"| Retry | What it means |\n|---|---|\n{retries}\n"
         f"## Results\n\n{publication.result_codes_markdown()}\n"
         f"## Faults\n\n{publication.fault_codes_markdown()}"
@@ -283,9 +285,10 @@ def sample_table() -> str:
     rows = "".join(f"| `{sample.name}` | {sample.title} |\n" for sample in samples.all())
     return (
         "# Samples\n\n"
-        "Each is a request and the gateway's answer, byte for byte. Indenting one breaks its signature. They were\n"
+        "Each is a request and the gateway's answer, byte for byte. Indenting one breaks its signature. Every signed\n"
+        "part is in canonical form already, with the namespaces it uses: its digest is that of its bytes. They were\n"
         "signed on 1 March 2026, in this order, with throw-away keys whose certificates are here.\n"
-        "`../CHECKER.md` shows how to verify them.\n\n"
+        "`../CHECKER.md` shows how to verify them, and `../BY-HAND.md` takes one apart.\n\n"
         f"| -request.xml, -answer.xml | what it shows |\n|---|---|\n{rows}"
     )
 

@@ -161,9 +161,9 @@ def _first_payment() -> Element:
                 E.a({"href": "#RegisterPayment"}, "RegisterPayment"),
                 E.strong(" twice with one Reference. "),
                 "The second answer is the first one again, and says Replayed. That is what to do when an answer is "
-                "lost: the same request with the same Reference, signed anew; and ",
-                E.a({"href": "#lost"}, "no other way"),
-                ".",
+                "lost: the same request with the same Reference, signed anew. ",
+                E.a({"href": "#lost"}, "Read the rules"),
+                " before any money is real.",
             ),
         )
     )
@@ -176,9 +176,7 @@ def _envelope() -> Element:
     (shown,) = (sample for sample in samples.all() if sample.name == "RegisterPayment")
     return E.details(
         E.summary("A whole request with its Security header"),
-        E.p(
-            "Indented for you, its base64 shortened: no indented message verifies. The signed samples are the very bytes."
-        ),
+        E.p("Indented for you, its base64 shortened: no indented message verifies. The signed samples do."),
         E.pre(E.code(samples.outline(shown.request))),
     )
 

@@ -46,7 +46,8 @@ SAMPLES: Final = Download(
 GUIDES: Final = Download(
     "/kit/guides.zip",
     "Guides",
-    "BY-HAND.md, to sign and verify without a client of ours; CHECKER.md, to judge messages offline; CODES.md",
+    "BY-HAND.md, to sign and verify without a client of ours; CHECKER.md, to judge messages offline; CODES.md; and "
+    "the samples that they use",
 )
 CA: Final = Download("/kit/ca.pem", "CA certificate", "of the gateway's TLS and of every terminal")
 SIGNERS: Final = (
@@ -72,7 +73,10 @@ def certificate_file(settings: Settings, download: Download) -> Path:
 def doors(settings: Settings) -> Doors:
     """A door for each path under /kit/ that is a file."""
     url, is_sandbox = settings.gateway.url, installation.is_sandbox(settings)
-    guides = partial(archive.guide_files, url, YOUR_KEY, is_sandbox=is_sandbox)
+
+    def guides() -> dict[str, bytes]:
+        return archive.guide_files(url, YOUR_KEY, is_sandbox=is_sandbox) | archive.sample_files()
+
     found = {("GET", each.path): _certificate(settings, each) for each in (CA, *SIGNERS)}
     found["GET", SAMPLES.path] = _archive("bankapi-samples", archive.sample_files)
     found["GET", GUIDES.path] = _archive("bankapi-guides", guides)

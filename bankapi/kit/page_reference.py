@@ -167,7 +167,9 @@ def faults() -> Element:
     """A section with every fault code."""
     section = titled("faults", "Fault codes")
     section.append(
-        E.p("A technical no is a SOAP Fault with HTTP status 500 and a signed BankApiFault: nothing was processed.")
+        E.p(
+            "A technical no is a SOAP Fault with HTTP status 500 and a signed BankApiFault: nothing of the message was processed."
+        )
     )
     rows = [
         (_code(code), words, marked(codes.FAULT_ADVICE[code]), str(code.retry))

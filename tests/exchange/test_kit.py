@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,6 +46,16 @@ def put_python(venv: Path) -> None:
     python.chmod(0o755)
 
 
+def follow_guide(folder: Path, stack: str, reference: str) -> list[Any]:
+    """What a client says when the commands of its guide are typed in the folder, under another reference."""
+    guide = (folder / "clients" / stack / "README.md").read_text()
+    (commands,) = re.findall(r"^```sh\n(.*?)^```", guide, re.M | re.S)
+    put_python(folder / "my-bank" / "venv")
+    commands, installs = re.subn(r"^python3 -m venv .*\n", "", commands.replace("mkdir ", "mkdir -p "), flags=re.M)
+    assert installs == 1
+    return [json.loads(line) for line in typed(commands.replace("MY-1", reference), folder).splitlines()]
+
+
 def test_the_digests_are_those_of_the_files(unzipped: Path) -> None:
     assert typed("sha256sum --quiet --check MANIFEST && echo good", unzipped) == "good\n"
 
@@ -72,12 +83,7 @@ def test_five_steps_lead_to_a_registered_payment(unzipped: Path) -> None:
 
 
 def test_a_clients_guide_leads_there_too(unzipped: Path) -> None:
-    guide = (unzipped / "clients" / "zeep" / "README.md").read_text()
-    (commands,) = re.findall(r"^```sh\n(.*?)^```", guide, re.M | re.S)
-    put_python(unzipped / "my-bank" / "venv")
-    commands, installs = re.subn(r"^python3 -m venv .*\n", "", commands.replace("mkdir ", "mkdir -p "), flags=re.M)
-    assert installs == 1
-    validated, registered = map(json.loads, typed(commands.replace("MY-1", "GUIDE-1"), unzipped).splitlines())
+    validated, registered = follow_guide(unzipped, "zeep", "GUIDE-1")
     assert (validated["answer"]["Result"]["Code"], registered["answer"]["Result"]["Code"]) == ("OK", "OK")
 
 

@@ -1,10 +1,13 @@
 """The page for people over real TLS: who may read it, that all it links to is there, and what HTTP says around it."""
 
 import http.client
+import io
 import re
+import shutil
 import sqlite3
 import ssl
 import time
+import zipfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
@@ -27,6 +30,7 @@ from bankapi.storage.engine import Store
 from bankapi.wsse.trust import fingerprint
 from tests import journals
 from tests.conftest import copy_home
+from tests.exchange.test_kit import follow_guide
 from tests.exchange.test_registration import code, payment
 from tests.running import RunningGateway, start_gateway
 from tests.unit.cli.commands import done
@@ -137,6 +141,18 @@ def test_what_is_downloaded_is_what_the_installation_has(gateway: RunningGateway
             "/kit/client-none.zip",
         ):
             assert reader.ask(elsewhere)[::2] == (404, b""), elsewhere
+
+
+def test_a_clients_guide_leads_to_a_payment_with_the_archive_and_ones_own_key(
+    gateway: RunningGateway, tmp_path: Path
+) -> None:
+    with reading(gateway) as reader, zipfile.ZipFile(io.BytesIO(reader.ask("/kit/client-zeep.zip")[2])) as packed:
+        packed.extractall(tmp_path)
+    folder = tmp_path / "bankapi-zeep"
+    for name in ("cert", "key"):
+        shutil.copy(gateway.settings.terminal_file("ATM-0001", f"{name}.pem"), folder / f"terminal-{name}.pem")
+    said = follow_guide(folder, "zeep", "PAGE-1")
+    assert [each["answer"]["Result"]["Code"] for each in said] == ["OK", "OK"]
 
 
 def test_a_browser_is_told_to_run_nothing_and_to_keep_nothing(gateway: RunningGateway) -> None:

@@ -204,8 +204,10 @@ def test_a_client_comes_with_the_signing_certificate_of_now(installation: Settin
 
 def test_the_guides_are_those_of_the_kit(installation: Settings) -> None:
     packed = unpacked(ask(dict(page_files.doors(installation)), "/kit/guides.zip")[1])
-    assert packed.keys() == {f"bankapi-guides/{name}.md" for name in ("BY-HAND", "CHECKER", "CODES")}
-    assert all(b"@{" not in content for content in packed.values())
+    named = {name for name in packed if "/samples/" not in name}
+    assert named == {f"bankapi-guides/{name}.md" for name in ("BY-HAND", "CHECKER", "CODES")}
+    assert packed.keys() - named == {f"bankapi-guides/samples/{name}" for name in ("README.md", *samples.files())}
+    assert all(b"@{" not in packed[name] for name in named)
     assert b"terminal-key.pem" in packed["bankapi-guides/CHECKER.md"]
 
 
