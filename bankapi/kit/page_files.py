@@ -7,7 +7,7 @@ with the first request for them, so that a start costs nothing, and are the same
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final
 

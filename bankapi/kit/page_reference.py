@@ -168,7 +168,8 @@ def faults() -> Element:
     section = titled("faults", "Fault codes")
     section.append(
         E.p(
-            "A technical no is a SOAP Fault with HTTP status 500 and a signed BankApiFault: nothing of the message was processed."
+            "A technical no is a SOAP Fault with HTTP status 500 and a signed BankApiFault: "
+            "nothing of this message was processed."
         )
     )
     rows = [
