@@ -34,9 +34,11 @@ lint: $(READY)
 	$(BIN)/lint-imports
 	$(BIN)/bankapi contract diff
 
-# Peers from other code bases: clients built from the WSDL, an SMPP server; says what this machine cannot run.
+# Peers from other code bases: clients built from the WSDL, an SMPP server; says what this machine cannot run. The kit
+# and the sandbox, as integrators use them.
 interop: $(READY)
-	$(BIN)/python -m pytest -q -ra tests/interop tests/notices -m "slow or not slow"
+	$(BIN)/python -m pytest -q -ra tests/interop tests/notices tests/unit/sandbox \
+		tests/exchange/test_kit.py tests/exchange/test_sandbox.py -m "slow or not slow"
 
 # nginx, gateways and PostgreSQL from the files in deploy/: strangers, reloads, upgrades, revocations, outages, a new CA.
 deploy-test: $(READY)
@@ -52,7 +54,7 @@ crash: $(READY)
 
 # Reports and the page for people as a browser and a printer show them; pictures go to tests/artifacts.
 pages: $(READY)
-	$(BIN)/python -m pytest -q -ra tests/reports tests/pages -m "slow or not slow"
+	$(BIN)/python -m pytest -q -ra tests/reports tests/pages tests/exchange/test_page.py -m "slow or not slow"
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench

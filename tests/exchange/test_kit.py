@@ -16,6 +16,8 @@ from bankapi.settings import Settings
 from tests.running import RunningGateway
 from tests.unit.cli.commands import done, run
 
+pytestmark = pytest.mark.slow
+
 TERMINAL = "ATM-0002"
 
 

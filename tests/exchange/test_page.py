@@ -35,6 +35,8 @@ from tests.exchange.test_registration import code, payment
 from tests.running import RunningGateway, start_gateway
 from tests.unit.cli.commands import done
 
+pytestmark = pytest.mark.slow
+
 TYPES = {"css": "text/css; charset=utf-8", "html": page.HTML, "pem": "application/x-pem-file", "zip": "application/zip"}
 XML = "text/xml; charset=utf-8"
 

@@ -30,6 +30,8 @@ from tests.postgres import Postgres, postgres  # noqa: F401
 from tests.running import RunningGateway, free_port, start_gateway
 from tests.unit.cli.commands import done
 
+pytestmark = pytest.mark.slow
+
 SOAP = {"Content-Type": "text/xml; charset=utf-8"}
 
 
@@ -195,7 +197,6 @@ def test_in_production_the_numbers_are_nobodys_and_nothing_says_sandbox(
     assert "sandbox" not in gateway.log().lower()
 
 
-@pytest.mark.slow
 def test_a_sandbox_on_postgresql_fails_as_it_was_agreed(postgres: Postgres, tmp_path: Path) -> None:  # noqa: F811
     port = free_port()
     with postgres.database("template1") as url:
@@ -219,7 +220,6 @@ def test_a_sandbox_on_postgresql_fails_as_it_was_agreed(postgres: Postgres, tmp_
             assert code(ask(*cancel("USED"))) == "FUNDS_ALREADY_USED"
 
 
-@pytest.mark.slow
 def test_a_slow_answer_keeps_nobody_else_waiting(running: RunningGateway, ask: Callable[..., Answer]) -> None:
     """Four callers at once wait for slow answers of two workers; everybody else is served meanwhile."""
     took_s: list[float] = []
@@ -250,7 +250,6 @@ def test_a_slow_answer_keeps_nobody_else_waiting(running: RunningGateway, ask: C
     assert ask("Ping", []).fields["status"] == "AVAILABLE"
 
 
-@pytest.mark.slow
 def test_there_is_room_for_so_many_slow_answers_and_again_when_they_have_come(ask: Callable[..., Answer]) -> None:
     """Two workers with eight threads each hold back four answers each; who is one too many is told to come again."""
     for turn in range(2):
