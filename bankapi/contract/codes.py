@@ -119,7 +119,7 @@ _MEANING_AND_ADVICE: Final = {
 RESULT_CODES: Final = {code: " ".join(words) for code, words in _MEANING_AND_ADVICE.items()}
 
 _FIRST_ANSWER: Final = "the first answer again"
-_PAYABLE: Final = (
+DECLINES: Final = (
     ResultCode.PAYER_NOT_FOUND,
     ResultCode.PAYER_BLOCKED,
     ResultCode.SERVICE_TERMINATED,
@@ -129,6 +129,7 @@ _PAYABLE: Final = (
     ResultCode.LIMIT_EXCEEDED,
     ResultCode.DEALER_FUNDS_INSUFFICIENT,
 )
+"""Why a payment is not taken, in this order: with RegisterPayment each settles its reference as DECLINED."""
 _REPORTED: Final = (
     ResultCode.OPERATION_NOT_ALLOWED,
     ResultCode.PERIOD_NOT_ACCEPTED,
@@ -141,7 +142,7 @@ PRECEDENCE: Final[Mapping[str, Sequence[str]]] = {
     "ValidatePayment": (
         ResultCode.OPERATION_NOT_ALLOWED,
         f"{ResultCode.LIMIT_EXCEEDED} (too many unknown payers)",
-        *_PAYABLE,
+        *DECLINES,
         ResultCode.OK,
     ),
     "RegisterPayment": (
@@ -150,7 +151,7 @@ PRECEDENCE: Final[Mapping[str, Sequence[str]]] = {
         ResultCode.REFERENCE_CONFLICT,
         ResultCode.ALREADY_CANCELLED,
         f"{_FIRST_ANSWER} (known reference)",
-        *_PAYABLE,
+        *DECLINES,
         ResultCode.OK,
     ),
     "CancelPayment": (

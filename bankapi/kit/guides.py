@@ -52,18 +52,7 @@ answer in an agreed way: late, never, or with each of the codes. They are in `SA
 """
 
 BOOKED: Final = (ResultCode.OK,)
-DECIDED_AGAINST: Final = (
-    ResultCode.PAYER_NOT_FOUND,
-    ResultCode.PAYER_BLOCKED,
-    ResultCode.SERVICE_TERMINATED,
-    ResultCode.AMOUNT_TOO_SMALL,
-    ResultCode.AMOUNT_TOO_LARGE,
-    ResultCode.LIMIT_EXCEEDED,
-    ResultCode.CURRENCY_NOT_ACCEPTED,
-    ResultCode.DEALER_FUNDS_INSUFFICIENT,
-    ResultCode.REFERENCE_VOIDED,
-    ResultCode.ALREADY_CANCELLED,
-)
+DECIDED_AGAINST: Final = (*codes.DECLINES, ResultCode.REFERENCE_VOIDED, ResultCode.ALREADY_CANCELLED)
 """What RegisterPayment answers when nothing of the payment stands, or ever will under this reference."""
 UNDECIDED: Final = (
     ResultCode.OPERATION_NOT_ALLOWED,
@@ -73,8 +62,8 @@ UNDECIDED: Final = (
 """What RegisterPayment answers when it says nothing of an earlier request with the same reference."""
 
 
-def _coded(codes: Sequence[ResultCode]) -> str:
-    return ", ".join(f"`{code}`" for code in codes)
+def _coded(listed: Sequence[ResultCode]) -> str:
+    return ", ".join(f"`{code}`" for code in listed)
 
 
 LOST: Final = (
