@@ -36,7 +36,6 @@ from bankapi.wsse.trust import fingerprint
 DEMO_TERMINALS: Final = {"DEMO-BANK": ("ATM-0001", "ATM-0002"), "DEMO-SHOP": ("ATM-0101",)}
 DEMO_CHANNEL: Final = "DEMO-BANK"
 """Whose processing centre has a channel, as Way4 needs one."""
-_DATABASE: Final = "bankapi.db"
 _FOLDERS: Final = ("ca", "gateway", "terminals", "channels")
 """Where the keys and certificates of a home are."""
 _DEMO_SCHEMES: Final = {"DEMO-BANK": Scheme.CREDIT_ADJUSTMENT, "DEMO-SHOP": Scheme.DEBIT_ADJUSTMENT}
@@ -90,8 +89,8 @@ def _refuse_another(settings: Settings) -> None:
     """
     if settings.ca_certificate.exists():
         raise HomeExists(f"{settings.home} is an installation already")
-    if not settings.storage.url and not copies.is_empty_sqlite(settings.home / _DATABASE):
-        raise schema.SchemaError(f"{settings.home / _DATABASE} has tables already")
+    if not settings.storage.url and not copies.is_empty_sqlite(file := copies.sqlite_file(settings.database_url)):
+        raise schema.SchemaError(f"{file} has tables already")
     for name in _FOLDERS:
         folder = settings.home / name
         if folder.is_dir() and any(folder.iterdir()):
