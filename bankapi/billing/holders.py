@@ -6,9 +6,7 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, select
 
 from bankapi.billing.tables import certificates, dealers, terminals
-from bankapi.billing.terminals import AccessStatus, RegisteredCertificate
-
-_CERTIFICATE: Final = ("dealer_id", "terminal_id", "valid_from", "valid_until", "revoked_at")
+from bankapi.billing.terminals import CERTIFICATE_FIELDS, AccessStatus, RegisteredCertificate
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +23,7 @@ class Holder:
 
 _HOLDER: Final = (
     select(
-        *(certificates.c[name] for name in _CERTIFICATE),
+        *(certificates.c[name] for name in CERTIFICATE_FIELDS),
         dealers.c.name,
         dealers.c.status,
         terminals.c.name,

@@ -170,7 +170,8 @@ class Account:
     dealer_status: AccessStatus | None
 
 
-_CERTIFICATE: Final = ("dealer_id", "terminal_id", "valid_from", "valid_until", "revoked_at")
+CERTIFICATE_FIELDS: Final = ("dealer_id", "terminal_id", "valid_from", "valid_until", "revoked_at")
+"""The columns a RegisteredCertificate is read from, in its order."""
 _sender = certificates.alias("sender")
 _signer = certificates.alias("signer")
 _asked = select(
@@ -197,8 +198,8 @@ _TERMINAL: Final = (
 )
 _ACCOUNT: Final = (
     select(
-        *(_sender.c[name] for name in _CERTIFICATE),
-        *(_signer.c[name] for name in _CERTIFICATE),
+        *(_sender.c[name] for name in CERTIFICATE_FIELDS),
+        *(_signer.c[name] for name in CERTIFICATE_FIELDS),
         *_TERMINAL,
         terminals.c.status,
         dealers.c.status,
@@ -213,15 +214,15 @@ _named = select(
     bindparam("tls_fingerprint", type_=LargeBinary).label("tls"), bindparam("terminal").label("terminal")
 ).subquery("named")
 _FORWARDED: Final = (
-    select(*(_sender.c[name] for name in _CERTIFICATE), *_TERMINAL, terminals.c.status, dealers.c.status)
+    select(*(_sender.c[name] for name in CERTIFICATE_FIELDS), *_TERMINAL, terminals.c.status, dealers.c.status)
     .select_from(_named)
     .outerjoin(_sender, _sender.c.fingerprint == _named.c.tls)
     .outerjoin(terminals, (terminals.c.name == _named.c.terminal) & (terminals.c.dealer_id == _sender.c.dealer_id))
     .outerjoin(dealers, dealers.c.id == terminals.c.dealer_id)
 )
 _TERMINAL_FIELDS: Final = tuple(field.name for field in fields(Terminal))
-_SIGNER_AT: Final = len(_CERTIFICATE)
-_TERMINAL_AT: Final = 2 * len(_CERTIFICATE)
+_SIGNER_AT: Final = len(CERTIFICATE_FIELDS)
+_TERMINAL_AT: Final = 2 * len(CERTIFICATE_FIELDS)
 _STATUS_AT: Final = _TERMINAL_AT + len(_TERMINAL)
 
 
@@ -235,7 +236,7 @@ def find_forwarded(connection: Connection, tls_fingerprint: bytes, terminal: str
     """The same for a message without a signature, which names its terminal: one of the sender's own dealer."""
     asked = {"tls_fingerprint": tls_fingerprint, "terminal": terminal}
     row = tuple(connection.execute(_FORWARDED, asked).one())
-    return _account((*row[:_SIGNER_AT], *(None for _ in _CERTIFICATE), *row[_SIGNER_AT:]))
+    return _account((*row[:_SIGNER_AT], *(None for _ in CERTIFICATE_FIELDS), *row[_SIGNER_AT:]))
 
 
 def _account(row: tuple[Any, ...]) -> Account:
