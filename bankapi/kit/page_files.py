@@ -59,9 +59,10 @@ SIGNERS: Final = (
 )
 
 
-def clients() -> list[Download]:
+@cache
+def clients() -> tuple[Download, ...]:
     """One archive for each stack, called as its guide is."""
-    return [Download(f"/kit/client-{name}.zip", _heading(name)) for name in archive.stacks()]
+    return tuple(Download(f"/kit/client-{name}.zip", _heading(name)) for name in archive.stacks())
 
 
 def certificate_file(settings: Settings, download: Download) -> Path:
