@@ -290,12 +290,17 @@ class Connection(TConn):  # type: ignore[misc]
         return True
 
     def begin_closing(self) -> None:
-        """Say goodbye (RFC 8446 section 6.1) and stop writing; OSError when the connection is already gone."""
+        """Say goodbye (RFC 8446 section 6.1) and stop writing; OSError when the connection is already gone.
+
+        After a failed handshake OpenSSL has sent an alert, the last word. A client of TLS 1.3 thinks itself connected
+        by then: a browser that finds the connection half closed reports that, and not the alert it has yet to read.
+        """
         self.sock.setblocking(False)
         if self.stage is Stage.REQUEST and isinstance(self.sock, ssl.SSLSocket):
             with suppress(OSError, ValueError):
                 self.sock.unwrap()
-        self.sock.shutdown(socket.SHUT_WR)
+        if self.stage is not Stage.HANDSHAKE:
+            self.sock.shutdown(socket.SHUT_WR)
         self.stage, self.deadline = Stage.CLOSING, time.monotonic() + self._deadlines.linger_s
 
     def close(self, graceful: bool = False) -> None:
@@ -308,7 +313,7 @@ class Connection(TConn):  # type: ignore[misc]
     def has_closed(self) -> bool:
         """Throw away what a client still sends; whether it has closed too, or sends without end."""
         try:
-            received = len(self.sock.recv(RECEIVE_BYTES))
+            received = len(socket.socket.recv(self.sock, RECEIVE_BYTES))
         except BlockingIOError:
             return False
         except OSError:

@@ -14,7 +14,7 @@ import pytest
 from bankapi.cli.authority import Purpose
 from bankapi.gateway.tls import ServerTerms, client_context, identify
 from bankapi.refusals import Refusal, Rule
-from tests.exchange.serving import Home, Party, Server, ask, replace, serving
+from tests.exchange.serving import Home, Party, Server, ask, replace, request, serving
 
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 REFUSED = (ssl.SSLError, ConnectionError)
@@ -74,6 +74,22 @@ def test_a_stranger_is_refused(home: Home, foreign: Home, server: Server, kind: 
 
     with pytest.raises(REFUSED):
         server.ask(context=context)
+
+
+@pytest.mark.parametrize(("kind", "reason"), [("no certificate", "REQUIRED"), ("foreign CA", "UNKNOWN_CA")])
+def test_a_stranger_reads_why_though_it_goes_on_sending(
+    home: Home, foreign: Home, server: Server, kind: str, reason: str
+) -> None:
+    """A client of TLS 1.3 sends before we have looked at its certificate (RFC 8446 section 2)."""
+    context = ssl.create_default_context(cafile=home.ca_file)
+    if kind == "foreign CA":
+        context.load_cert_chain(foreign.terminal.certificate, foreign.terminal.key)
+    with server.connect(context) as connection:
+        for _ in range(5):
+            connection.sendall(request())
+            time.sleep(0.05)
+        with pytest.raises(ssl.SSLError, match=reason):
+            connection.recv(1)
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
