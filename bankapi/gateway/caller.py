@@ -32,7 +32,7 @@ class Caller:
         self._used_at = 0.0
 
     def post(self, body: bytes, headers: Mapping[str, str]) -> Response:
-        """POST the bytes. OSError when they, or the answer, may not have arrived."""
+        """POST the bytes. ConnectionError, which names the address, when they, or the answer, may not have arrived."""
         if time.monotonic() - self._used_at > IDLE_MAX_S:
             self.close()
         if self._connection is None:
@@ -45,9 +45,8 @@ class Caller:
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            if isinstance(error, OSError):
-                raise
-            raise ConnectionError(str(error)) from error
+            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            raise ConnectionError(f"no answer from {self._url.geturl()}: {reason}") from error
         self._used_at = time.monotonic()
         return Response(response.status, dict(response.getheaders()), answer)
 

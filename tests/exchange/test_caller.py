@@ -4,8 +4,10 @@ from collections.abc import Callable
 
 import pytest
 
+from bankapi.cli import payments
 from bankapi.cli.client import TerminalClient
 from bankapi.gateway import caller
+from tests.running import RunningGateway
 
 
 def test_an_idle_connection_is_not_used_again(
@@ -21,3 +23,11 @@ def test_an_idle_connection_is_not_used_again(
         used.append(atm._caller._connection)
     assert used[0] is used[1]
     assert used[1] is not used[2]
+
+
+def test_who_gets_no_answer_is_told_from_where(gateway: RunningGateway) -> None:
+    """The operating system's own words name no address."""
+    for url, reason in (("https://127.0.0.1:9/soap/v1", "refused"), ("https://nowhere.invalid/soap/v1", "known|name")):
+        client = payments.terminal_client(gateway.settings, "ATM-0001", url)
+        with pytest.raises(ConnectionError, match=f"^no answer from {url}: .*(?i:{reason})"):
+            client.call("Ping", [])
