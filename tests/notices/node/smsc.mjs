@@ -8,16 +8,18 @@ let next = 0xa1;
 // What to do with the next binds and submissions; the last one stays.
 const behave = { bind: ["ok"], submit: ["ok"], receipts: true, state: "DELIVRD", response: "text", receipt: "text", tlv: false };
 const waiting = []; // receipts that nobody was bound for
+let bound; // the session that was bound last
 const tell = (event, fields = {}) => console.log(JSON.stringify({ event, ...fields }));
 const turn = (list) => (list.length > 1 ? list.shift() : list[0]);
 const written = (id, notation) => (notation === "hex" ? id.toString(16).toUpperCase() : notation === "decimal" ? String(id) : `M${id}`);
 
-function receipt(session, pdu, id) {
+function receipt(pdu, id) {
   const text = `id:${written(id, behave.receipt)} sub:001 dlvrd:001 submit date:2603011200 done date:2603011201 stat:${behave.state} err:000 text:`;
   const fields = { source_addr: pdu.destination_addr, destination_addr: pdu.source_addr, esm_class: 4, data_coding: 0, short_message: text };
   if (behave.tlv) Object.assign(fields, { receipted_message_id: written(id, behave.response), message_state: 2, short_message: "" });
-  if (!session.socket.writable) return void waiting.push([pdu, id]);
-  const lost = () => waiting.push([pdu, id]); // without an answer it is sent again to whoever binds next
+  if (!bound?.socket.writable) return void waiting.push([pdu, id]);
+  const session = bound;
+  const lost = () => receipt(pdu, id); // without an answer it is sent again to whoever is bound then
   session.once("close", lost);
   session.deliver_sm(fields, (answer) => {
     session.off("close", lost);
@@ -46,9 +48,9 @@ function submitted(session, pdu) {
       session.socket.write(Buffer.concat([head, rest]));
     }
   }
-  if (how === "receipt first") receipt(session, pdu, id);
+  if (how === "receipt first") receipt(pdu, id);
   session.send(pdu.response({ message_id: written(id, behave.response) }));
-  if ((how === "ok" || how === "garbage first") && behave.receipts) setTimeout(() => receipt(session, pdu, id), 20);
+  if ((how === "ok" || how === "garbage first") && behave.receipts) setTimeout(() => receipt(pdu, id), 20);
   return undefined;
 }
 
@@ -65,7 +67,9 @@ const server = smpp.createServer((session) => {
       return;
     }
     session.send(pdu.response(typeof how === "number" ? { command_status: how } : { system_id: "SMSC" }));
-    if (how === "ok") for (const [about, id] of waiting.splice(0)) setTimeout(() => receipt(session, about, id), 20);
+    if (how !== "ok") return;
+    bound = session;
+    for (const [about, id] of waiting.splice(0)) setTimeout(() => receipt(about, id), 20);
   });
   session.on("deliver_sm_resp", (pdu) => pdu.sequence_number > 7000 && tell("garbage answered", { status: pdu.command_status }));
   session.on("generic_nack", (pdu) => tell("garbage answered", { status: pdu.command_status }));
