@@ -73,7 +73,8 @@ export function signedParts(answer, request, gatewayCertificate) {
 class GatewayChannel extends soap.HttpClient {
   constructor({ cert, key, ca, gatewayCertificate }) {
     super();
-    this.agent = new Agent({ cert, key, ca, keepAlive: true });
+    // Node before 20 tries a host's first address only; of localhost that may be ::1.
+    this.agent = new Agent({ cert, key, ca, keepAlive: true, autoSelectFamily: true });
     this.gatewayCertificate = gatewayCertificate;
     this.exchangeId = "";
   }
