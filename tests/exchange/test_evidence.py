@@ -39,15 +39,14 @@ from tests import journals, messages
 from tests.journals import Journal, registration
 from tests.messages import Draft, Signer
 from tests.postgres import Postgres, postgres  # noqa: F401
+from tests.programs import needs
 
 # What README.txt says is needed, and nothing else.
 TOOLS = (
     *("sh", "xmlsec1", "openssl", "base64", "cat", "cut", "dirname", "head"),
     *("mktemp", "od", "rm", "sha256sum", "tail", "tr"),
 )
-needs_tools = pytest.mark.skipif(
-    any(shutil.which(tool) is None for tool in TOOLS), reason="xmlsec1 or openssl is not installed"
-)
+needs_tools = needs(*TOOLS)
 STACKS: dict[str, Callable[..., Draft]] = {
     each.__name__: each for each in (messages.zeep, messages.node_soap, messages.gsoap, messages.wss4j, messages.php)
 }

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,13 +13,13 @@ from typing import Any
 import pytest
 
 from bankapi.settings import Settings
+from tests.programs import needs
 from tests.running import RunningGateway
 from tests.unit.cli.commands import done, run
 
 pytestmark = pytest.mark.slow
 
 TERMINAL = "ATM-0002"
-needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl, which this machine lacks")
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +63,7 @@ def test_the_digests_are_those_of_the_files(unzipped: Path) -> None:
     assert typed("sha256sum --quiet --check MANIFEST && echo good", unzipped) == "good\n"
 
 
-@needs_curl
+@needs("curl")
 def test_five_steps_lead_to_a_registered_payment(unzipped: Path) -> None:
     told = re.findall(r"^```sh\n(.*?)^```", (unzipped / "START.md").read_text(), re.M | re.S)
     tls, install, ping, payment, retry, _ = told
@@ -92,7 +91,7 @@ def test_a_clients_guide_leads_there_too(unzipped: Path) -> None:
     assert (validated["answer"]["Result"]["Code"], registered["answer"]["Result"]["Code"]) == ("OK", "OK")
 
 
-@needs_curl
+@needs("curl")
 def test_the_checker_says_what_its_guide_shows(unzipped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(unzipped)
     nowhere = Settings(home=unzipped / "var")

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import sqlite3
@@ -32,6 +31,7 @@ from bankapi.way4.configuration import Operation
 from tests.conftest import copy_home
 from tests.exchange.test_registration import code, payment
 from tests.postgres import a_cluster
+from tests.programs import needs
 from tests.running import RunningGateway, free_port, start_gateway
 from tests.way4.conftest import new_rrn, opened
 
@@ -288,7 +288,7 @@ def test_prometheus_may_ask_for_openmetrics_which_it_prefers(watched: Monitored)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here (Debian: apt-get install prometheus)")
+@needs("promtool")
 def test_prometheus_has_nothing_to_say_against_the_metrics(watched: Monitored) -> None:
     command = ["promtool", "check", "metrics"]
     checked = subprocess.run(command, input=watched.get("/metrics")[1], capture_output=True, check=False)

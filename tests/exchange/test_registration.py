@@ -1,6 +1,5 @@
 """The main job against the real gateway: gunicorn with two workers, mutual TLS, signed both ways."""
 
-import shutil
 import sqlite3
 import subprocess
 import zlib
@@ -19,6 +18,7 @@ from bankapi.cli.client import Answer, TerminalClient
 from bankapi.cli.documents import Amount
 from bankapi.contract.types import NAMESPACE
 from bankapi.storage.engine import Store
+from tests.programs import needs
 from tests.running import RunningGateway
 
 Clients = Callable[[str], TerminalClient]
@@ -131,7 +131,7 @@ def test_header_and_body_of_an_answer_conform_to_the_published_schema(client: Cl
             schema.assertValid(etree.ElementTree(etree.fromstring(etree.tostring(element))))
 
 
-@pytest.mark.skipif(shutil.which("xmlsec1") is None, reason="xmlsec1 is not installed")
+@needs("xmlsec1")
 def test_xmlsec1_alone_verifies_request_and_answer(gateway: RunningGateway, client: Clients, tmp_path: Path) -> None:
     answer = client("ATM-0001").call("RegisterPayment", payment("XMLSEC-1"))
     certificates = {

@@ -5,7 +5,6 @@ The pictures are kept in BANKAPI_ARTIFACTS (tests/artifacts), where the next run
 
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from html.parser import HTMLParser
@@ -20,14 +19,10 @@ from bankapi.settings import Settings
 from tests.conftest import copy_home
 from tests.exchange.test_page import reading
 from tests.pages.chromium import Chromium, chromium
+from tests.programs import needs
 from tests.running import RunningGateway, start_gateway
 
-NEEDED = ("chromium", "certutil", "pk12util", "openssl")
-MISSING = [program for program in NEEDED if shutil.which(program) is None]
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(bool(MISSING), reason=f"needs {' and '.join(MISSING)}, which this machine lacks"),
-]
+pytestmark = [pytest.mark.slow, needs("chromium", "certutil", "pk12util", "openssl")]
 VOID = {"link", "meta", "wbr"}
 SIZES = "[document.documentElement.scrollWidth, document.documentElement.clientWidth]"
 TREE = """(() => {
@@ -162,7 +157,7 @@ def written(source: bytes) -> list[list[object]]:
     return parser.tree
 
 
-@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="needs pdftotext, which this machine lacks")
+@needs("pdftotext")
 def test_it_is_printed_whole_with_its_samples(gateway: RunningGateway, browser: Chromium, artifacts: Path) -> None:
     browser.resize(1280, 900)
     browser.open(site(gateway.settings))

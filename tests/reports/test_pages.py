@@ -5,7 +5,6 @@ The pictures are kept in BANKAPI_ARTIFACTS (tests/artifacts), where the next run
 
 import os
 import re
-import shutil
 import subprocess
 from decimal import Decimal
 from pathlib import Path
@@ -14,17 +13,13 @@ import pytest
 
 from bankapi.languages.texts import texts as texts_of
 from bankapi.reports.render import Format, write
+from tests.programs import needs
 from tests.reports.browser import Browser, framed
 from tests.reports.samples import SPOKEN, document, words
 
 ROWS = 120
 TOTAL = Decimal(sum(number * 1237 + 10_050 for number in range(ROWS))).scaleb(-2)
 pytestmark = pytest.mark.slow
-
-
-def needs(*programs: str) -> pytest.MarkDecorator:
-    missing = [program for program in programs if shutil.which(program) is None]
-    return pytest.mark.skipif(bool(missing), reason=f"needs {' and '.join(missing)}, which this machine lacks")
 
 
 @pytest.fixture(scope="module")

@@ -1,7 +1,6 @@
 """The files that operators are given: a dashboard that Grafana takes, alerts that lead somewhere, and what runs out."""
 
 import json
-import shutil
 import subprocess
 from datetime import timedelta
 from itertools import combinations
@@ -15,6 +14,7 @@ from bankapi import clock
 from bankapi.cli.authority import Authority, certificate_pem
 from bankapi.monitoring.files import CERTIFICATES, Files, runs_out_at
 from bankapi.settings import Settings
+from tests.programs import needs
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 ALERTS = DEPLOY / "prometheus-alerts.yml"
@@ -49,7 +49,7 @@ def test_the_panels_of_the_dashboard_have_queries_and_places_of_their_own() -> N
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here (Debian: apt-get install prometheus)")
+@needs("promtool")
 def test_prometheus_takes_the_alerts_and_every_query_of_the_dashboard(tmp_path: Path) -> None:
     checked = subprocess.run(["promtool", "check", "rules", str(ALERTS)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
@@ -68,7 +68,7 @@ def test_prometheus_takes_the_alerts_and_every_query_of_the_dashboard(tmp_path: 
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool here (Debian: apt-get install prometheus)")
+@needs("promtool")
 def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
     """Prometheus itself runs the rules over made-up series (promtool test rules)."""
     bank = '{instance="a", dealer="BANK", currency="RUB", event="%s"}'

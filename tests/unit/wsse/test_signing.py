@@ -15,6 +15,7 @@ from zeep.wsse.signature import BinarySignature, MemorySignature, verify_envelop
 from bankapi.gateway.envelope import parse_envelope
 from bankapi.wsse.signing import SigningIdentity, sign_envelope
 from tests.messages import NS, PAYMENT, SOAP, Signer, one
+from tests.programs import needs
 from tests.unit.wsse.checking import verify_tree
 from tests.unit.wsse.conftest import NOW, Keys
 
@@ -48,6 +49,7 @@ def test_our_own_verification_accepts(payload: str, algorithm: str, keys: Keys) 
     assert verified.expires_at - verified.created_at == timedelta(seconds=300)
 
 
+@needs("xmlsec1")
 @pytest.mark.parametrize("algorithm", ["rsa", "ec"])
 @pytest.mark.parametrize("payload", PAYLOADS)
 def test_xmlsec1_accepts(payload: str, algorithm: str, keys: Keys, tmp_path: Path) -> None:
