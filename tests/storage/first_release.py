@@ -25,8 +25,8 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from io import BytesIO
 from pathlib import Path
-from tarfile import TarFile
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 from sqlalchemy import DateTime, MetaData, Numeric, create_engine, text
@@ -121,11 +121,13 @@ class OldProgram:
 def old_program(workplace: Path, **environment: str) -> OldProgram:
     """Unpack it and make a demo home with it; the test is skipped where git does not have it."""
     folder, home = workplace / "program", workplace / "home"
-    archive = subprocess.run(["git", "archive", COMMIT], cwd=HERE.parents[1], capture_output=True, check=False)
+    archive = subprocess.run(
+        ["git", "archive", "--format=zip", COMMIT], cwd=HERE.parents[1], capture_output=True, check=False
+    )
     if archive.returncode != 0:
         pytest.skip(f"this clone's history does not hold {COMMIT}")
-    with TarFile(fileobj=BytesIO(archive.stdout)) as tar:
-        tar.extractall(folder, filter="data")
+    with ZipFile(BytesIO(archive.stdout)) as packed:
+        packed.extractall(folder)
     for package in ("schemas", "wsdl"):
         (folder / "bankapi" / package).symlink_to(Path("..") / package)
     program = OldProgram(folder, home, environment)
