@@ -4,8 +4,15 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 HOME_  := $(or $(BANKAPI_HOME),var)
+PYTEST := $(BIN)/python -m pytest -q
 
-.PHONY: run test lint interop deploy-test storage pages crash bench bench-reports clean
+# Suites with a target of their own; `make slow` runs every slow test that is in none of them.
+INTEROP := tests/interop tests/notices tests/unit/sandbox tests/exchange/test_kit.py tests/exchange/test_sandbox.py
+DEPLOY  := tests/deploy tests/exchange/test_ca_rollover.py
+STORAGE := tests/storage
+PAGES   := tests/reports tests/pages tests/exchange/test_page.py
+
+.PHONY: run test lint interop deploy-test storage pages slow crash bench bench-reports clean
 .DEFAULT_GOAL := run
 
 $(READY): setup.cfg pyproject.toml
@@ -37,16 +44,15 @@ lint: $(READY)
 # Peers from other code bases: clients built from the WSDL, an SMPP server; says what this machine cannot run. The kit
 # and the sandbox, as integrators use them.
 interop: $(READY)
-	$(BIN)/python -m pytest -q -ra tests/interop tests/notices tests/unit/sandbox \
-		tests/exchange/test_kit.py tests/exchange/test_sandbox.py -m "slow or not slow"
+	$(PYTEST) $(INTEROP)
 
 # nginx, gateways and PostgreSQL from the files in deploy/: strangers, reloads, upgrades, revocations, outages, a new CA.
 deploy-test: $(READY)
-	$(BIN)/python -m pytest -q -ra tests/deploy tests/exchange/test_ca_rollover.py -m "slow or not slow"
+	$(PYTEST) $(DEPLOY)
 
 # Upgrades under the previous version, backups under load, a PostgreSQL that crashes, SERIALIZABLE, roles.
 storage: $(READY)
-	$(BIN)/python -m pytest -q -ra tests/storage -m "slow or not slow"
+	$(PYTEST) $(STORAGE)
 
 # kill -9 of workers, gateway and database under load on each database; KILLS=20 for a short one.
 crash: $(READY)
@@ -54,7 +60,11 @@ crash: $(READY)
 
 # Reports and the page for people as a browser and a printer show them; pictures go to tests/artifacts.
 pages: $(READY)
-	$(BIN)/python -m pytest -q -ra tests/reports tests/pages tests/exchange/test_page.py -m "slow or not slow"
+	$(PYTEST) $(PAGES)
+
+# What takes long elsewhere: mutants at length, large files, upgrades in a crowd, alerts, a few kills, proofs by openssl.
+slow: $(READY)
+	$(PYTEST) tests -m slow $(addprefix --ignore=,$(INTEROP) $(DEPLOY) $(STORAGE) $(PAGES))
 
 bench: $(READY)
 	$(BIN)/python -m tests.bench
