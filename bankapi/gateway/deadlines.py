@@ -311,7 +311,7 @@ class Connection(TConn):  # type: ignore[misc]
         super().close()
 
     def has_closed(self) -> bool:
-        """Throw away what a client still sends; whether it has closed too, or sends without end."""
+        """Throw away what a client still sends, below TLS; whether it has closed too, or sends without end."""
         try:
             received = len(socket.socket.recv(self.sock, RECEIVE_BYTES))
         except BlockingIOError:
