@@ -7,8 +7,7 @@ import os
 import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
@@ -21,10 +20,9 @@ from tests.conftest import copy_home
 from tests.deploy.conftest import deployed
 from tests.exchange.test_registration import code, payment
 from tests.postgres import Postgres, a_cluster
-from tests.running import start_gateway
+from tests.running import start_gateway, wait_until
 
 pytestmark = pytest.mark.slow
-_MENDS_WITHIN_S = 30.0
 
 
 @pytest.fixture
@@ -153,17 +151,10 @@ def _is_unavailable(atm: TerminalClient, reference: str) -> None:
 
 def _mends(atm: TerminalClient, reference: str) -> None:
     """Without a restart and without a hand: the reference that was refused pays."""
-    _until(lambda: code(atm.call("RegisterPayment", payment(reference, "1.00"))) == "OK")
+    wait_until(lambda: code(atm.call("RegisterPayment", payment(reference, "1.00"))) == "OK")
     assert atm.call("Ping", []).fields["status"] != "UNAVAILABLE"
 
 
 def _are_there(atm: TerminalClient, references: list[str]) -> None:
     for reference in references:
         assert atm.call("GetPaymentStatus", [("Reference", reference)]).fields["status"] == "REGISTERED"
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + _MENDS_WITHIN_S
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.2)

@@ -6,7 +6,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from bankapi.storage.engine import Store
 from tests.deploy.conftest import Deployment
 from tests.deploy.units import Service
 from tests.exchange.test_registration import code, payment
+from tests.running import wait_until
 
 pytestmark = pytest.mark.slow
 CLIENTS = 8
@@ -160,8 +161,8 @@ def test_a_revoked_terminal_is_refused_where_it_is_and_not_let_in_again(
     assert (fresh.is_fault, fresh.fields["code"]) == (True, "SECURITY"), "before nginx has read the list"
 
     deployment.front.reload()
-    _until(lambda: _is_refused_by_nginx(deployment.client("ATM-0101")))
-    assert '"verify":"FAILED:certificate revoked"' in deployment.journal.text()
+    why = '"verify":"FAILED:certificate revoked"'  # logged when the answer has gone already
+    wait_until(lambda: _is_refused_by_nginx(deployment.client("ATM-0101")) and why in deployment.journal.text())
     assert code(deployment.client("ATM-0001").call("Ping", [])) == "OK"
     paid = deployment.client().call("GetPaymentStatus", [("Reference", "REVOKED-1")])
     assert paid.fields["status"] == "NEVER_SEEN"
@@ -172,13 +173,6 @@ def _is_refused_by_nginx(atm: TerminalClient) -> bool:
         return atm.send("Ping", atm.sign("Ping", [])) == b""
     except ConnectionError:
         return True
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 15
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.1)
 
 
 def _registered(deployment: Deployment, load: Load) -> int:

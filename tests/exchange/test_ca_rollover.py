@@ -2,8 +2,6 @@
 
 import signal
 import ssl
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +15,7 @@ from bankapi.cli.main import main
 from bankapi.cli.payments import terminal_client
 from bankapi.settings import Settings
 from tests.exchange.test_registration import code, payment
-from tests.running import RunningGateway, start_gateway
+from tests.running import RunningGateway, start_gateway, wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +37,7 @@ def test_a_ca_is_replaced_step_by_step(
         _reload(running)
         after = _rotated(installation, tmp_path)
         for atm in (terminal_client(installation, "ATM-0001"), after, terminal_client(installation, "ATM-0002")):
-            _until(lambda atm=atm: code(atm.call("Ping", [])) == "OK")  # type: ignore[misc]
+            wait_until(lambda atm=atm: code(atm.call("Ping", [])) == "OK")  # type: ignore[misc]
 
         assert _ends("ca", "retire") == 1, "the gateway's own keys are the last CA's"
         _done("key", "tls")
@@ -58,7 +56,7 @@ def test_a_ca_is_replaced_step_by_step(
         _reload(running)
 
         after = _client(installation, tmp_path)
-        _until(lambda: code(after.call("RegisterPayment", payment("CA-2"))) == "OK")
+        wait_until(lambda: code(after.call("RegisterPayment", payment("CA-2"))) == "OK")
         with pytest.raises((ssl.SSLError, ConnectionError)):
             terminal_client(installation, "ATM-0002").call("Ping", [])
     _done("worker", "--once")
@@ -91,14 +89,7 @@ def _reload(running: RunningGateway) -> None:
     """SIGHUP, until the new workers have taken over."""
     booted = running.log().count("Booting worker")
     running.process.send_signal(signal.SIGHUP)
-    _until(lambda: running.log().count("Worker exiting") >= booted)
-
-
-def _until(holds: Callable[[], bool]) -> None:
-    give_up_at = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.2)
+    wait_until(lambda: running.log().count("Worker exiting") >= booted)
 
 
 def _done(*arguments: str) -> None:

@@ -11,7 +11,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,7 +32,7 @@ from tests.conftest import copy_home
 from tests.exchange.test_registration import code, payment
 from tests.postgres import a_cluster
 from tests.programs import needs
-from tests.running import RunningGateway, free_port, start_gateway
+from tests.running import RunningGateway, free_port, start_gateway, wait_until
 from tests.way4.conftest import new_rrn, opened
 
 Sample = tuple[str, dict[str, str], float]
@@ -94,13 +94,6 @@ def command_of(pid: int) -> list[str]:
 def is_listening(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def wait_until(holds: Callable[[], bool], within_s: float = 20.0) -> None:
-    deadline = time.monotonic() + within_s
-    while not holds():
-        assert time.monotonic() < deadline, "it has not come about"
-        time.sleep(0.1)
 
 
 def monitored(own: Settings, **environment: str) -> Any:
