@@ -111,7 +111,7 @@ def test_a_process_that_is_killed_while_writing_leaves_a_sound_file_and_nobody_w
         process.join()
         begun = time.monotonic()
         store.write(lambda connection: connection.execute(text("INSERT INTO facts (who) VALUES ('us')")))
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < 10.0, "SQLite itself would have waited for half a minute"
         copies.check_sqlite(file)
     assert _count(file) >= 255
     store.close()
