@@ -23,6 +23,7 @@ from tests.postgres import Postgres, a_cluster
 from tests.running import start_gateway, wait_until
 
 pytestmark = pytest.mark.slow
+_MENDS_WITHIN_S = 30.0
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def _is_unavailable(atm: TerminalClient, reference: str) -> None:
 
 def _mends(atm: TerminalClient, reference: str) -> None:
     """Without a restart and without a hand: the reference that was refused pays."""
-    wait_until(lambda: code(atm.call("RegisterPayment", payment(reference, "1.00"))) == "OK")
+    wait_until(lambda: code(atm.call("RegisterPayment", payment(reference, "1.00"))) == "OK", _MENDS_WITHIN_S)
     assert atm.call("Ping", []).fields["status"] != "UNAVAILABLE"
 
 

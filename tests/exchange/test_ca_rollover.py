@@ -37,7 +37,7 @@ def test_a_ca_is_replaced_step_by_step(
         _reload(running)
         after = _rotated(installation, tmp_path)
         for atm in (terminal_client(installation, "ATM-0001"), after, terminal_client(installation, "ATM-0002")):
-            wait_until(lambda atm=atm: code(atm.call("Ping", [])) == "OK")  # type: ignore[misc]
+            wait_until(lambda atm=atm: code(atm.call("Ping", [])) == "OK", within_s=30)  # type: ignore[misc]
 
         assert _ends("ca", "retire") == 1, "the gateway's own keys are the last CA's"
         _done("key", "tls")
@@ -56,7 +56,7 @@ def test_a_ca_is_replaced_step_by_step(
         _reload(running)
 
         after = _client(installation, tmp_path)
-        wait_until(lambda: code(after.call("RegisterPayment", payment("CA-2"))) == "OK")
+        wait_until(lambda: code(after.call("RegisterPayment", payment("CA-2"))) == "OK", within_s=30)
         with pytest.raises((ssl.SSLError, ConnectionError)):
             terminal_client(installation, "ATM-0002").call("Ping", [])
     _done("worker", "--once")
@@ -89,7 +89,7 @@ def _reload(running: RunningGateway) -> None:
     """SIGHUP, until the new workers have taken over."""
     booted = running.log().count("Booting worker")
     running.process.send_signal(signal.SIGHUP)
-    wait_until(lambda: running.log().count("Worker exiting") >= booted)
+    wait_until(lambda: running.log().count("Worker exiting") >= booted, within_s=30)
 
 
 def _done(*arguments: str) -> None:

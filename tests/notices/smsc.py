@@ -3,14 +3,13 @@
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 20.0
+from tests.running import wait_until
 
 
 @dataclass
@@ -27,7 +26,7 @@ class SMSC:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(how) + "\n")
         self.process.stdin.flush()
-        wait_for(lambda: len(self.seen("behaves")) > before)
+        wait_until(lambda: len(self.seen("behaves")) > before)
 
     def seen(self, event: str) -> list[dict[str, Any]]:
         return [each for each in list(self.events) if each["event"] == event]
@@ -53,16 +52,9 @@ def running(folder: Path, port: int) -> Iterator[SMSC]:
     reader = threading.Thread(target=smsc.read, daemon=True)
     reader.start()
     try:
-        wait_for(lambda: smsc.seen("listening"))
+        wait_until(lambda: smsc.seen("listening"))
         yield smsc
     finally:
         process.kill()
         process.wait()
         reader.join()
-
-
-def wait_for(condition: Any) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)

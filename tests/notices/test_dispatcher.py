@@ -19,7 +19,7 @@ from bankapi.notices.outbox import Status
 from bankapi.settings import IdNotation, Settings, SMSCSettings, SMSSettings
 from tests.notices import smsc as smscs
 from tests.notices.smsc import SMSC
-from tests.running import free_port
+from tests.running import free_port, wait_until
 from tests.unit.conftest import Books
 from tests.unit.notices.paying import cancel, pay, rows, verdicts
 
@@ -90,7 +90,7 @@ def test_one_payment_one_sms_in_its_language_and_encoding_and_its_receipt(
     assert "Платёж" in russian["text"]
     assert cancelled["text"] != russian["text"]
     assert all(each["registered_delivery"] == 1 for each in smsc.seen("submit"))
-    smscs.wait_for(lambda: [each["status"] for each in smsc.seen("receipt answered")] == [0, 0, 0])
+    wait_until(lambda: [each["status"] for each in smsc.seen("receipt answered")] == [0, 0, 0])
     assert verdicts(books) == ["ACCEPTED"] * 3
 
 
@@ -194,7 +194,7 @@ def test_what_cannot_be_read_is_refused_and_disturbs_nothing(books: Books, smsc:
     smsc.behave(submit=["garbage first"])
     pay(books, "P")
     run(books, start(), all_are(books, Status.DELIVERED))
-    smscs.wait_for(lambda: [each["status"] for each in smsc.seen("garbage answered")] == [0x66, 0x03])
+    wait_until(lambda: [each["status"] for each in smsc.seen("garbage answered")] == [0x66, 0x03])
     assert (verdicts(books), len(smsc.seen("bind"))) == (["ACCEPTED"], 1)
 
 
@@ -293,7 +293,7 @@ def test_the_second_smsc_stands_in_and_the_first_is_returned_to(
         pay(books, "Q")
         run(books, dispatcher, all_are(books, Status.DELIVERED))
         assert (len(smsc.taken), len(second.taken)) == (1, 1)
-        smscs.wait_for(lambda: second.seen("unbind"))
+        wait_until(lambda: second.seen("unbind"))
 
 
 def test_two_dispatchers_share_the_work(books: Books, start: Start, smsc: SMSC) -> None:

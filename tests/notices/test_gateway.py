@@ -16,8 +16,8 @@ from bankapi.evidence import sealing
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 from tests.exchange.test_registration import payment
-from tests.notices.smsc import SMSC, wait_for
-from tests.running import start_gateway
+from tests.notices.smsc import SMSC
+from tests.running import start_gateway, wait_until
 from tests.unit.cli.commands import done
 
 pytestmark = pytest.mark.slow
@@ -50,8 +50,8 @@ def test_a_payment_becomes_one_sms_and_its_receipt_is_recorded(own: Settings, sm
         for number in (1, 2, 3):
             pay(own, f"SMS-{number}", f"7916000000{number}")
         pay(own, "SMS-1")
-        wait_for(lambda: count(own, "delivered")() == 2)
-        wait_for(lambda: count(own, "suppressed")() == 1)
+        wait_until(lambda: count(own, "delivered")() == 2)
+        wait_until(lambda: count(own, "suppressed")() == 1)
         log = gateway.log()
     by_number = {each["to"]: each for each in smsc.seen("submit")}
     assert len(smsc.seen("submit")) == 2
@@ -61,7 +61,7 @@ def test_a_payment_becomes_one_sms_and_its_receipt_is_recorded(own: Settings, sm
     assert smsc.seen("bind")[0]["password"] == PASSWORD
     assert PASSWORD not in log
     assert "7916000000" not in log
-    wait_for(lambda: smsc.seen("unbind"))
+    wait_until(lambda: smsc.seen("unbind"))
 
 
 def test_an_smsc_that_hangs_holds_up_neither_payments_nor_sealing(own: Settings, smsc: SMSC) -> None:
@@ -69,7 +69,7 @@ def test_an_smsc_that_hangs_holds_up_neither_payments_nor_sealing(own: Settings,
     store = Store(own.database_url)
     with start_gateway(own):
         pay(own, "WARM-UP")
-        wait_for(lambda: smsc.seen("bind"))
+        wait_until(lambda: smsc.seen("bind"))
         begun = time.monotonic()
         for number in range(20):
             pay(own, f"HANG-{number}")
@@ -79,10 +79,10 @@ def test_an_smsc_that_hangs_holds_up_neither_payments_nor_sealing(own: Settings,
             with store.read() as connection:
                 return sealing.unsealed(connection) == 0
 
-        wait_for(sealed)
+        wait_until(sealed)
         assert count(own, "pending")() == 21
         smsc.behave(bind=["ok"])
-        wait_for(lambda: count(own, "delivered")() == 21)
+        wait_until(lambda: count(own, "delivered")() == 21)
     store.close()
     assert len(smsc.taken) == len(set(smsc.taken)) == 21
 
@@ -95,14 +95,14 @@ def test_a_killed_worker_loses_nothing_and_repeats_one_sms_at_most(own: Settings
         for number in range(6):
             pay(own, f"KILL-{number}")
         first = worker(own)
-        wait_for(lambda: len(smsc.seen("submit")) == 3)
+        wait_until(lambda: len(smsc.seen("submit")) == 3)
         first.kill()
         first.wait()
         assert count(own, "sending")() == 1
         second = worker(own)
-        wait_for(lambda: count(own, "delivered")() == 5)
+        wait_until(lambda: count(own, "delivered")() == 5)
         expire_claims(own)
-        wait_for(lambda: count(own, "delivered")() == 6)
+        wait_until(lambda: count(own, "delivered")() == 6)
         second.terminate()
         assert second.wait(timeout=30) == 0
     assert len(set(smsc.taken)) == 6
