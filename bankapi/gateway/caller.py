@@ -45,7 +45,7 @@ class Caller:
             answer = response.read()
         except (OSError, http.client.HTTPException) as error:
             self.close()
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
+            reason = getattr(error, "strerror", None) or error
             raise ConnectionError(f"no answer from {self._url.geturl()}: {reason}") from error
         self._used_at = time.monotonic()
         return Response(response.status, dict(response.getheaders()), answer)
