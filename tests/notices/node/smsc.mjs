@@ -5,6 +5,7 @@ import smpp from "smpp";
 
 const [port] = process.argv.slice(2).map(Number);
 let next = 0xa1;
+let sessions = 0;
 // What to do with the next binds and submissions; the last one stays.
 const behave = { bind: ["ok"], submit: ["ok"], receipts: true, state: "DELIVRD", response: "text", receipt: "text", tlv: false };
 const waiting = []; // receipts that nobody was bound for
@@ -23,7 +24,7 @@ function receipt(pdu, id) {
   session.once("close", lost);
   session.deliver_sm(fields, (answer) => {
     session.off("close", lost);
-    tell("receipt answered", { status: answer.command_status });
+    tell("receipt answered", { session: session.number, status: answer.command_status });
   });
 }
 
@@ -32,9 +33,9 @@ function submitted(session, pdu) {
   const message = pdu.short_message;
   const taken = how === "ok" || how === "take and drop" || how === "take and hang" || how === "receipt first" || how === "garbage first";
   tell("submit", {
-    how, taken, to: pdu.destination_addr, from: pdu.source_addr, ton: pdu.source_addr_ton, data_coding: pdu.data_coding,
-    esm_class: pdu.esm_class, text: message.message, udh: message.udh ? Buffer.concat(message.udh).toString("hex") : null,
-    registered_delivery: pdu.registered_delivery,
+    session: session.number, how, taken, to: pdu.destination_addr, from: pdu.source_addr, ton: pdu.source_addr_ton,
+    data_coding: pdu.data_coding, esm_class: pdu.esm_class, text: message.message,
+    udh: message.udh ? Buffer.concat(message.udh).toString("hex") : null, registered_delivery: pdu.registered_delivery,
   });
   if (how === "drop" || how === "take and drop") return session.destroy();
   if (how === "hang" || how === "take and hang") return undefined;
@@ -69,6 +70,7 @@ const server = smpp.createServer((session) => {
     session.send(pdu.response(typeof how === "number" ? { command_status: how } : { system_id: "SMSC" }));
     if (how !== "ok") return;
     bound = session;
+    session.number = ++sessions;
     for (const [about, id] of waiting.splice(0)) setTimeout(() => receipt(about, id), 20);
   });
   session.on("deliver_sm_resp", (pdu) => pdu.sequence_number > 7000 && tell("garbage answered", { status: pdu.command_status }));
