@@ -237,8 +237,8 @@ class Connection(TConn):  # type: ignore[misc]
         except NOT_YET:
             self._acknowledge()
             return False
-        if self._terms is not None and self.sock.context is not self._terms.context():
-            raise NoMoreData()  # The CRL may name this client by now: it must prove itself again.
+        if self._terms is not None and not self._terms.still_allow(self.sock.context):
+            raise NoMoreData()
         self.is_cut = self._inbox.is_cut
         self.parser.unreader.unread(self._inbox.take())
         return True

@@ -112,28 +112,50 @@ class ServerTerms:
     def __init__(self, certificate: Path, key: Path, client_ca: Path, crl: Path | None) -> None:
         self._files = (certificate, key, client_ca, crl)
         self._lock = threading.Lock()
+        self._begun_at = time.monotonic()
         self._seen = self._state()
         self._context = server_context(*self._files)
+        self._before: ssl.SSLContext | None = None
 
     def context(self) -> ssl.SSLContext:
         """The context for a new connection; the last good one while the files make no sense (half-written)."""
-        state = self._state()
-        if state != self._seen:
+        if self._state() != self._seen:
             with self._lock:
+                state = self._state()
                 if state != self._seen:
                     self._renew(state)
         return self._context
 
-    def _renew(self, state: tuple[object, ...]) -> None:
+    def still_allow(self, context: ssl.SSLContext) -> bool:
+        """Whether a connection made on this context may go on: only its ticket keys may have become too old since.
+
+        When a file has changed it may not, for the CRL may name this client by now: it must prove itself again.
+        """
+        return context in (self.context(), self._before)
+
+    def _renew(self, state: "_State") -> None:
         try:
-            self._context = server_context(*self._files)
-            LOG.info("TLS files have changed: a new context serves new connections")
+            context = server_context(*self._files)
         except (OSError, ValueError) as error:
-            LOG.error("TLS files have changed and are not usable, the old ones stay in force: %s", error)
+            LOG.error("TLS files are not usable, the last good ones stay in force: %s", error)
+        else:
+            self._before = self._context if state.files == self._seen.files else None
+            self._context = context
+            LOG.info("a new TLS context serves new connections: files have changed, or the ticket keys are old")
         self._seen = state
 
-    def _state(self) -> tuple[object, ...]:
-        return (int(time.time() / TICKET_KEYS_LIFE_S), *(_version(file) for file in self._files if file))
+    def _state(self) -> "_State":
+        # Ages since the server began, so that not all servers of the world renew their keys at the same instant.
+        age_s = time.monotonic() - self._begun_at
+        return _State(int(age_s / TICKET_KEYS_LIFE_S), tuple(_version(file) for file in self._files if file))
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """What a context was made of: it is made anew when this changes."""
+
+    ticket_keys: int
+    files: tuple[tuple[int, int, int] | None, ...]
 
 
 def _version(file: Path) -> tuple[int, int, int] | None:

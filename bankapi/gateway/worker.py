@@ -100,9 +100,10 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Also ends idle connections made on terms that no longer hold: their clients may have been revoked."""
-        current = self.terms and self.terms.context()
-        super().murder_keepalived(force or current is not self.context)
-        self.context = current
+        if self.terms is not None:
+            force = force or not self.terms.still_allow(self.context)
+            self.context = self.terms.context()
+        super().murder_keepalived(force)
 
     def murder_pending(self) -> None:
         now = time.monotonic()

@@ -25,8 +25,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from bankapi.cli.authority import Authority, Purpose, certificate_pem, key_pem, new_ec_key, subject_name
+from bankapi.gateway import tls
 from bankapi.gateway.server import ServerOptions, serve
 from bankapi.gateway.tls import client_context, identify
+from tests.running import free_port
 
 BODY_BYTES_MAX = 64 * 1024
 LONG = timedelta(days=1)
@@ -154,9 +156,7 @@ class Server:
 @contextmanager
 def serving(home: Home, **options: Any) -> Iterator[Server]:
     """A server that is ready; afterwards it is told to stop."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     given = {"bind": f"127.0.0.1:{port}", "workers": 1, **options}
     log_file = home.path / f"log-{port}"
     command = [sys.executable, "-m", "tests.exchange.serving", str(home.path), json.dumps(given)]
@@ -226,6 +226,7 @@ def main(home: Path, options: dict[str, Any]) -> None:
         "client_ca": home / "ca.pem",
         "crl": home / "crl.pem",
     }
+    tls.TICKET_KEYS_LIFE_S = options.pop("ticket_keys_life_s", tls.TICKET_KEYS_LIFE_S)
     chosen = ServerOptions(**{**files, "body_bytes_max": BODY_BYTES_MAX, **options})
     serve(make, chosen, lambda: print("ready", os.getpid(), flush=True))
 

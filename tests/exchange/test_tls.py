@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 
 from bankapi.cli.authority import Purpose
+from bankapi.gateway import tls
 from bankapi.gateway.tls import ServerTerms, client_context, identify
 from bankapi.refusals import Refusal, Rule
 from tests.exchange.serving import Home, Party, Server, ask, replace, request, serving
+from tests.running import wait_until
 
 VERSIONS = {"TLSv1.2": ssl.TLSVersion.TLSv1_2, "TLSv1.3": ssl.TLSVersion.TLSv1_3}
 REFUSED = (ssl.SSLError, ConnectionError)
@@ -147,9 +149,15 @@ def test_revocation_takes_effect_at_once(home: Home, server: Server, protocol: s
 
 def test_a_half_written_crl_changes_nothing(home: Home, server: Server) -> None:
     revoked = home.party("revoked-before")
+    idle: dict[int, ssl.SSLSocket] = {}
+    while len(idle) < 2:
+        connection = server.connect()
+        idle.setdefault(ask(connection).json["served_in"], connection)
     home.revoke(revoked)
     good = home.crl_file.read_bytes()
-    time.sleep(1.5)  # All processes have seen it, without any traffic.
+    for connection in idle.values():  # Both processes see it, without any traffic, and hang up.
+        with contextlib.suppress(ConnectionError):
+            assert connection.recv(1) == b""
     try:
         home.crl_file.write_bytes(good[: len(good) // 2])
         assert server.ask().status == 200
@@ -180,6 +188,34 @@ def test_terms_are_made_anew_only_when_a_file_changes(home: Home) -> None:
     second = terms.context()
     assert second is not first
     assert terms.context() is second
+
+
+def test_new_ticket_keys_disturb_nobody_and_a_changed_file_still_does(home: Home) -> None:
+    terms = ServerTerms(home.path / "server.pem", home.path / "server-key.pem", home.ca_file, home.crl_file)
+    first = terms.context()
+    terms._begun_at -= tls.TICKET_KEYS_LIFE_S
+    second = terms.context()
+    assert second is not first
+    assert terms.still_allow(first)
+    assert terms.still_allow(second)
+    os.utime(home.crl_file, ns=(time.time_ns(), time.time_ns()))
+    assert not terms.still_allow(first)
+    assert not terms.still_allow(second)
+    assert terms.still_allow(terms.context())
+
+
+def test_a_connection_outlives_its_ticket_keys(home: Home) -> None:
+    context = home.client_context()
+    with serving(home, ticket_keys_life_s=8) as server, server.connect(context) as connection:
+        assert ask(connection).status == 200
+
+        def keys_are_new() -> bool:
+            with server.connect(context, connection.session) as other:
+                return not ask(other).json["resumed"]
+
+        assert not keys_are_new()
+        wait_until(keys_are_new)
+        assert ask(connection).status == 200
 
 
 @pytest.mark.parametrize("wrong", ["certificate", "key", "client_ca", "crl"])
