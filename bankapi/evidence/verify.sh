@@ -150,10 +150,12 @@ exact() { same "$(printf '%s' "$1" | base64 -d 2>/dev/null | base64 | tr -d '\n'
 
 hashed() { openssl dgst -sha256 -binary | base64 | tr -d '\n'; }
 
-included() { # leaf.txt, by the path in proof.txt, is under the root in checkpoint.txt (RFC 9162 section 2.1.3)
+included() { # leaf.txt is under the root in checkpoint.txt by proof.txt (RFC 9162 section 2.1.3), with no byte beside it
     found=$({ printf '\000'; cat leaf.txt; } | hashed)
-    while read -r side sibling rest || [ -n "$side" ]; do
-        exact "$sibling" && [ -z "$rest" ] || return 1
+    : >"$work/path"
+    while read -r side sibling; do
+        printf '%s %s\n' "$side" "$sibling" >>"$work/path"
+        exact "$sibling" || return 1
         case $side in
             L) left=$sibling right=$found ;;
             R) left=$found right=$sibling ;;
@@ -161,7 +163,7 @@ included() { # leaf.txt, by the path in proof.txt, is under the root in checkpoi
         esac
         found=$({ printf '\001'; printf '%s' "$left" | base64 -d; printf '%s' "$right" | base64 -d; } | hashed)
     done <proof.txt
-    same "$found" "$root"
+    same "$(digest "$work/path")" "$(digest proof.txt)" && same "$found" "$root"
 }
 
 note() { # checkpoint.txt has the form of one, and no byte beside it

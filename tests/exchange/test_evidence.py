@@ -168,6 +168,11 @@ def test_nor_does_it_help_to_adapt_the_sums(proofs: Path, tools: Path, tmp_path:
             is_proved, failed = prove(folder, tools)
             assert not is_proved, (name, at)
             assert "every file is as it was exported" not in failed
+    path = (proofs / "J-2" / "proof.txt").read_bytes()
+    for changed in (path.replace(b" ", b"\t", 1), path[:-1], path[:-1] + b"\t", path[:-1] + b"\0", path + b"\n"):
+        folder = _changed(proofs / "J-2", tmp_path, "proof.txt", changed)
+        _adapt_sums(folder)
+        assert prove(folder, tools) == (False, ["proof.txt leads from leaf.txt to its root"]), changed
     note = (proofs / "J-2" / "checkpoint.txt").read_bytes()
     assert note.endswith(b"=\n")
     folder = _changed(proofs / "J-2", tmp_path, "checkpoint.txt", note[:-2] + b"7\n")  # a byte after the signature
