@@ -6,11 +6,9 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
+from tests import programs
 from tests.interop.stacks import WSDL_FILE, Stack
 
-NO_NETWORK = re.compile(r"Unknown host|Connection refused|timed out|Network is unreachable|in offline mode")
 JAVA = ("java", "-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", "-Xlog:disable")
 """A run is over before a better compiler has paid for itself, and standard output is for answers alone."""
 
@@ -20,17 +18,10 @@ def build(source: Path, folder: Path, stack: str) -> Path:
 
     Skips the test, and says why, when a tool is missing or Maven cannot reach its repository.
     """
-    for program in ("java", "javac", "mvn"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: {stack} was not tried")
     shutil.copy(source / "pom.xml", folder)
     shutil.copytree(source / "src", folder / "src")
     shutil.copy(WSDL_FILE, folder)
-    command = ["mvn", "-q", "-B", "package"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=900)
-    if done.returncode != 0 and (reason := NO_NETWORK.search(done.stdout)):
-        pytest.skip(f"Maven cannot reach its repository ({reason[0]}): {stack} was not tried")
-    assert done.returncode == 0, done.stdout
+    programs.install(["mvn", "-q", "-B", "package"], folder, f"{stack} was not tried", "java", "javac")
     (jar,) = (folder / "target").glob("*.jar")
     return jar
 

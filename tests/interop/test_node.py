@@ -1,7 +1,6 @@
 """node's `soap`, with its own WSSecurityCert; answers are checked with xml-crypto. Installs them with npm."""
 
 import json
-import re
 import shutil
 import subprocess
 from itertools import count
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import programs
 from tests.contract import earlier
 from tests.interop.promises import Promises, assert_it_works
 from tests.interop.stacks import CLIENTS, Stack
@@ -17,23 +17,15 @@ from tests.running import RunningGateway
 pytestmark = pytest.mark.slow
 FOLDER = CLIENTS / "node"
 PACKAGES = ("soap", "xml-crypto")
-NO_NETWORK = re.compile("ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED")
 
 
 @pytest.fixture(scope="module")
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the client and exactly the packages of the lock file, installed by npm."""
-    for program in ("node", "npm"):
-        if shutil.which(program) is None:
-            pytest.skip(f"{program} is not installed: node's soap was not tried")
     folder = tmp_path_factory.mktemp("node")
     for name in ("package.json", "package-lock.json", "client.mjs"):
         shutil.copy(FOLDER / name, folder)
-    install = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(install, cwd=folder, capture_output=True, text=True, check=False, timeout=600)
-    if done.returncode != 0 and (reason := NO_NETWORK.search(done.stderr)):
-        pytest.skip(f"npm cannot reach its registry ({reason[0]}): node's soap was not tried")
-    assert done.returncode == 0, done.stderr
+    programs.npm_ci(folder, "node's soap was not tried")
     return folder
 
 
