@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import xmlschema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -119,7 +119,7 @@ surprises: Any = st.fixed_dictionaries(
 
 
 @given(changes=surprises)
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=400)
 def test_both_engines_agree(
     changes: dict[str, Any], libxml2: etree.XMLSchema, pure_python: xmlschema.XMLSchema
 ) -> None:

@@ -65,7 +65,7 @@ def test_every_older_tree_is_proved_to_be_the_beginning() -> None:
                 tree.check_consistency(old_size, mth(LEAVES[1 : old_size + 1]), size, roots[1], proof)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_a_changed_proof_proves_nothing(data: st.DataObject) -> None:
     size = data.draw(st.integers(2, 60))

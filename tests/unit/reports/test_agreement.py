@@ -271,7 +271,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, d
     return file, books.terminals
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
 @given(history=st.lists(steps, min_size=30, max_size=60), number=st.uuids())
 def test_every_report_of_a_history_agrees_with_the_ledger(
     template: tuple[Path, dict[str, object]], history: list[tuple[object, ...]], number: object

@@ -131,7 +131,7 @@ def _found_as_it_is(books: Books, drawn: list[tuple[Past | None, list[tuple[RowS
     assert (again.matched, again.difference_count) == (len(ours), 0)
 
 
-_COMMON = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+_COMMON = {"suppress_health_check": list(HealthCheck)}
 
 
 @settings(max_examples=EXAMPLES["sqlite"], **_COMMON)  # type: ignore[arg-type]

@@ -122,7 +122,7 @@ any_row = st.builds(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(given_rows=st.lists(any_row, max_size=5))
 def test_what_is_written_is_read_again(given_rows: list[RegisterRow]) -> None:
     for form in Form:
@@ -346,7 +346,7 @@ _MUTATIONS = st.lists(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(mutations=_MUTATIONS)
 def test_whatever_is_read_conforms_to_the_schema(mutations: list[tuple[int, bytes]]) -> None:
     octets = XML

@@ -87,7 +87,7 @@ def test_a_text_that_looks_like_an_escaped_character_is_none() -> None:
     assert "_x0041_" not in stored.replace("_x005F_x0041_", "")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\ufffe\uffff"), min_size=1)))
 def test_texts_are_kept(texts: list[str]) -> None:
     assert column_of(book(of_texts(texts))) == texts

@@ -5,7 +5,7 @@ from importlib import resources
 
 import pytest
 import xmlschema
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
@@ -68,7 +68,7 @@ strangers = st.recursive(
 """Elements that nobody knows, some of them with others in them."""
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30)
 @given(data=st.data())
 def test_order_and_unknown_elements_never_change_what_is_read(
     data: st.DataObject, read: Read, demo: Configuration, conformity: Conformity
