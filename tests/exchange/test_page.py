@@ -298,4 +298,4 @@ def test_it_takes_no_turns_from_payments_and_holds_no_thread_for_long(
             time.sleep(readiness.LIFE_S)
             since = time.monotonic()
             assert "ServiceUNAVAILABLE " in shown(door({}).body)
-            assert time.monotonic() - since < readiness.WAIT_S + 2, "not the half minute that a payment may wait"
+            assert time.monotonic() - since < 15, "not the half minute that a payment may wait"

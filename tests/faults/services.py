@@ -196,7 +196,8 @@ def running(folder: Path, postgres: Postgres | None, url: str = "") -> Iterator[
             postgres.process = services.database.process  # the cluster stops the one that runs now
         for line in services._left_over():
             if postgres is None or "postgres" not in line:
-                os.kill(int(line.split()[0]), signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(int(line.split()[0]), signal.SIGKILL)
 
 
 @contextmanager

@@ -22,13 +22,18 @@ class SMSC:
 
     def behave(self, **how: Any) -> None:
         """Change its behaviour from now on; `bind` and `submit` are what to do with the next ones, in turn."""
-        before = len(self.seen("behaves"))
+        before = len(self.told("behaves"))
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(how) + "\n")
         self.process.stdin.flush()
-        wait_until(lambda: len(self.seen("behaves")) > before)
+        wait_until(lambda: len(self.told("behaves")) > before)
 
     def seen(self, event: str) -> list[dict[str, Any]]:
+        """Everything of this kind that it saw until now: its answer comes after all that it has told before."""
+        self.behave()
+        return self.told(event)
+
+    def told(self, event: str) -> list[dict[str, Any]]:
         return [each for each in list(self.events) if each["event"] == event]
 
     @property
@@ -52,7 +57,7 @@ def running(folder: Path, port: int) -> Iterator[SMSC]:
     reader = threading.Thread(target=smsc.read, daemon=True)
     reader.start()
     try:
-        wait_until(lambda: smsc.seen("listening"))
+        wait_until(lambda: smsc.told("listening"))
         yield smsc
     finally:
         process.kill()

@@ -1,6 +1,5 @@
 """deploy/postgresql-roles.sql: the gateway can do its whole work, and nobody but the owner can touch a fact."""
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from bankapi.storage.columns import metadata
 from bankapi.storage.engine import Store, sqlstate
 from tests.exchange.test_registration import code, payment
 from tests.postgres import Postgres
-from tests.running import free_port, start_gateway
+from tests.running import free_port, start_gateway, wait_until
 from tests.unit.cli.commands import assert_sound, done, new_request
 
 pytestmark = pytest.mark.slow
@@ -129,13 +128,12 @@ def test_gateway_worker_and_staff_do_their_whole_work(
 def _wait_until_sealed(serving: Settings) -> None:
     """The worker has given every exchange its leaf."""
     store = Store(serving.database_url)
-    deadline = time.monotonic() + 10
-    unsealed = 1
-    while unsealed:
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
+
+    def is_sealed() -> bool:
         with store.read() as connection:
-            unsealed = sealing.unsealed(connection)
+            return sealing.unsealed(connection) == 0
+
+    wait_until(is_sealed)
     store.close()
 
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -45,10 +46,12 @@ class Paying(threading.Thread):
         self._name = name
 
     def run(self) -> None:
-        while not self.stop.is_set():
-            reference = f"{self._name}-{len(self.said)}"
+        for number in count():
+            if self.stop.is_set():
+                break
+            reference = f"{self._name}-{number}"
             self.said.append(code(self._atm.call("RegisterPayment", payment(reference, "1.00", "79160000002"))))
-            if len(self.said) % 2:
+            if number % 2:
                 self.said.append(code(self._atm.call("CancelPayment", _cancel(reference))))
 
 
@@ -84,7 +87,8 @@ def test_the_previous_version_pays_on_while_its_database_is_upgraded(old: OldPro
     (home.home / "gateway.log").touch()
     with start_gateway(home, **old.environment):
         new = terminal_client(home, "ATM-0002")
-        assert code(new.call("RegisterPayment", payment("P0-1", "1.00", "79160000002"))) in ("OK", "ALREADY_CANCELLED")
+        paid, cancelled = (new.call("RegisterPayment", payment(f"P0-{n}", "1.00", "79160000002")) for n in range(2))
+        assert (code(paid), paid.fields["replayed"], code(cancelled)) == ("OK", True, "ALREADY_CANCELLED")
         assert code(new.call("RegisterPayment", payment("NEW"))) == "OK"
         assert [each.stage for each in upgrades.upgrade(store, contract=True)] == ["contract"]
         assert code(new.call("RegisterPayment", payment("NEW-2"))) == "OK"

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
@@ -18,8 +19,6 @@ from bankapi.storage.engine import Store
 pytestmark = pytest.mark.slow
 PROCESSES, THREADS = 4, 4
 MEASURED_S = 4.0
-WAIT_MAX_S = 1.5
-"""Without the queue of writers, waits of several seconds were measured (two cores, four processes)."""
 MIB = 1024 * 1024
 
 
@@ -27,26 +26,39 @@ def test_no_writer_starves_over_processes_and_threads(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'counters.db'}"
     store = Store(url)
     store.write(lambda connection: connection.execute(text("CREATE TABLE facts (id INTEGER PRIMARY KEY, who TEXT)")))
-    with ProcessPoolExecutor(PROCESSES, multiprocessing.get_context("spawn")) as pool:
-        until = time.time() + 2 + MEASURED_S
-        measured = [each for part in pool.map(_write_until, [url] * PROCESSES, [until] * PROCESSES) for each in part]
+    spawning = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(
+        PROCESSES, spawning, initializer=_start_with, initargs=[spawning.Barrier(PROCESSES * THREADS)]
+    ) as pool:
+        measured = [each for part in pool.map(_write_for, [url] * PROCESSES, [MEASURED_S] * PROCESSES) for each in part]
     worst, counts = max(waits for waits, _ in measured), [count for _, count in measured]
     print(f"{sum(counts)} commits by {len(counts)} writers ({min(counts)}-{max(counts)} each), longest {worst:.3f} s")
-    assert worst < WAIT_MAX_S
-    assert min(counts) * 4 > max(counts)
+    assert min(counts) * 4 > max(counts), "without the queue of writers, 1 : 17 and 1 : 32 were measured"
     with store.read() as connection:
         assert connection.execute(text("SELECT count(*) FROM facts")).scalar_one() == sum(counts)
     store.close()
 
 
-def _write_until(url: str, until: float) -> list[tuple[float, int]]:
+_together: Any = None
+"""Where all threads of all processes meet before they begin."""
+
+
+def _start_with(barrier: Any) -> None:
+    global _together
+    _together = barrier
+
+
+def _write_for(url: str, seconds: float) -> list[tuple[float, int]]:
     """The longest wait and the number of commits of every thread of one process."""
     store = Store(url)
     measured: list[tuple[float, int]] = []
 
     def write() -> None:
         worst, count = 0.0, 0
-        while time.time() < until:
+        if _together is not None:
+            _together.wait(60)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
             begun = time.monotonic()
             store.write(lambda connection: connection.execute(text("INSERT INTO facts (who) VALUES (:who)"), me))
             worst, count = max(worst, time.monotonic() - begun), count + 1
@@ -101,7 +113,7 @@ def test_a_process_that_is_killed_while_writing_leaves_a_sound_file_and_nobody_w
     store = Store(f"sqlite:///{file}")
     store.write(lambda connection: connection.execute(text("CREATE TABLE facts (id INTEGER PRIMARY KEY, who TEXT)")))
     for _ in range(5):
-        process = multiprocessing.get_context("spawn").Process(target=_write_for_ever, args=(f"sqlite:///{file}",))
+        process = multiprocessing.get_context("spawn").Process(target=_write_for, args=(f"sqlite:///{file}", 60.0))
         process.start()
         before = _count(file)
         deadline = time.monotonic() + 20
@@ -115,10 +127,6 @@ def test_a_process_that_is_killed_while_writing_leaves_a_sound_file_and_nobody_w
         copies.check_sqlite(file)
     assert _count(file) >= 255
     store.close()
-
-
-def _write_for_ever(url: str) -> None:
-    _write_until(url, time.time() + 60)
 
 
 def _count(file: Path) -> int:

@@ -46,6 +46,7 @@ def asked(
             schema.stamp(connection, schema.NEWEST)
     beating: dict[str, object] = {}
     monkeypatch.setattr(processes, "counted", lambda directory: beating)
+    monkeypatch.setattr(readiness, "WAIT_S", 60.0)
     own = Asked(installation, database_url, tmp_path)
     counted = Metrics()
     counted.beat_at.set(own.now.timestamp())

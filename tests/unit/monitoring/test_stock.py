@@ -4,7 +4,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from bankapi.evidence import sealing
+from bankapi.monitoring import stock
 from bankapi.monitoring.stock import Stock
 from bankapi.notices import queue
 from bankapi.notices.queue import Attempt, Verdict
@@ -17,6 +20,11 @@ from tests.unit.notices.paying import pay
 
 A_MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stock, "WAIT_S", 60.0)
 
 
 class Watched:

@@ -14,6 +14,7 @@ from bankapi.billing import terminals
 from bankapi.evidence import tables as _evidence  # noqa: F401
 from bankapi.operations.call import Call
 from bankapi.settings import StorageSettings
+from bankapi.storage import engine
 from bankapi.storage.engine import Store
 
 PROCESSES = 3
@@ -54,6 +55,7 @@ class Track:
 
 
 def _run(url: str, terms: StorageSettings | None, jobs: Sequence[Job], gate: float) -> tuple[list[Any], int]:
+    engine.AGAIN_FOR_S, engine.ATTEMPTS_MAX = 60.0, 200  # a busy machine is no finding
     store = Store(url, terms)
     try:
         with store.read() as connection:

@@ -221,6 +221,6 @@ def test_a_table_that_is_read_for_long_holds_up_the_upgrade_and_nobody_else(
         thread.join(timeout=20)
         assert len(done) == len(list(upgrades.revisions())) - 2
         print(f"{number} writes, the longest took {longest:.2f} s")
-        assert longest < 1.5
+        assert longest < 4, "it gives way long before the reader does"
         for store in (upgrading, reading, writing):
             store.close()
