@@ -14,7 +14,6 @@ import os
 import shutil
 import tempfile
 import zipfile
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -38,6 +37,7 @@ from bankapi.cli.manifests import (
     Manifest,
     compare,
     read,
+    refused_when_damaged,
     take_stock,
 )
 from bankapi.sandbox import installation
@@ -231,13 +231,11 @@ def _pack(packed: Path, content: dict[str, Path]) -> dict[str, str]:
 
 def _unpack(file: Path, name: str, digest: str, target: Path) -> None:
     """Take one file out of a backup; BackupRefused when it is not the one the manifest names."""
-    try:
-        with zipfile.ZipFile(file) as archive, archive.open(name) as part, _new(target) as out:
-            found = _copy(part, out)
-            out.flush()
-            os.fsync(out.fileno())
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise BackupRefused(f"{file} is damaged: {name} cannot be read") from error
+    damaged = refused_when_damaged(f"{file} is damaged: {name} cannot be read")
+    with damaged, zipfile.ZipFile(file) as archive, archive.open(name) as part, _new(target) as out:
+        found = _copy(part, out)
+        out.flush()
+        os.fsync(out.fileno())
     if found != digest:
         raise BackupRefused(f"{file} is damaged: {name} has another digest than its manifest says")
 

@@ -1,8 +1,12 @@
 """What a backup says of itself: what is in it, and what the books and the tree came to."""
 
+import errno
 import json
 import re
 import zipfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Final
@@ -87,10 +91,26 @@ def take_stock(connection: Connection) -> Stock:
     )
 
 
+@contextmanager
+def refused_when_damaged(reason: str) -> Iterator[None]:
+    """BackupRefused for all that `zipfile` makes of a damaged archive.
+
+    One bit makes it encrypted, of another method or version, or its parts stand before its beginning (EINVAL).
+    """
+    try:
+        yield
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        raise BackupRefused(reason) from error
+    except OSError as error:
+        if error.errno not in (None, errno.EINVAL):
+            raise
+        raise BackupRefused(reason) from error
+
+
 def read(file: Path) -> Manifest:
     """What a backup says of itself; BackupRefused when it is none, or one this program does not know."""
     try:
-        with zipfile.ZipFile(file) as archive:
+        with refused_when_damaged(f"{file} is not a backup"), zipfile.ZipFile(file) as archive:
             known = json.loads(archive.read(MANIFEST))
             names = set(archive.namelist()) - {MANIFEST}
         if known["format"] != FORMAT:
@@ -100,7 +120,7 @@ def read(file: Path) -> Manifest:
         expected = {DATABASE[manifest.database]}
         rest = set(manifest.digests) - expected
         is_whole = names == set(manifest.digests) >= expected and all(HOME_NAME.fullmatch(name) for name in rest)
-    except (zipfile.BadZipFile, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BackupRefused(f"{file} is not a backup") from error
     if not is_whole:
         raise BackupRefused(f"{file} does not hold what its manifest names")

@@ -256,16 +256,18 @@ def test_a_byte_that_changed_is_noticed_or_changes_nothing(installation: Setting
     made = done(installation, "backup", file)
     content, chance = file.read_bytes(), random.Random(8)
     damaged, noticed = tmp_path / "damaged.zip", 0
-    for _ in range(16):
-        at = chance.randrange(len(content))
-        damaged.write_bytes(content[:at] + bytes([content[at] ^ 1 << chance.randrange(8)]) + content[at + 1 :])
+    entry = content.index(b"PK\1\2")  # in the central directory; then version, flags, method and place of its file
+    places = [(entry + at, bit) for at in (6, 8, 9, 10, 42, 45) for bit in (0, 5, 7)]
+    places += [(chance.randrange(len(content)), chance.randrange(8)) for _ in range(16)]
+    for at, bit in places:
+        damaged.write_bytes(content[:at] + bytes([content[at] ^ 1 << bit]) + content[at + 1 :])
         ended = run(installation, "backup", damaged, "--verify", "--json")
         if ended.exit_code == 0:
             assert ended.json == made | {"file": str(damaged)}
         else:
             assert (ended.exit_code, ended.err.count("\n")) == (1, 1)
             noticed += 1
-    assert noticed > 8
+    assert noticed > 20
     for length in (0, 10, len(content) // 2, len(content) - 1):
         damaged.write_bytes(content[:length])
         assert "is not a backup" in refused(installation, "backup", damaged, "--verify")
