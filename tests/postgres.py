@@ -51,7 +51,7 @@ class Postgres:
     def stop(self, how: signal.Signals) -> None:
         """End the server: SIGINT in order, SIGQUIT as a crash does."""
         self.process.send_signal(how)
-        self.process.wait(timeout=30)
+        self.process.wait(timeout=120)
 
     def start_again(self) -> None:
         """Start a server that was stopped, until it answers."""

@@ -1,5 +1,6 @@
 """Numbers, days and times of day are written as Babel writes them, and fast enough for long reports."""
 
+import time
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from zoneinfo import ZoneInfo
@@ -63,8 +64,11 @@ def test_moments_are_cldrs(language: str, naive: datetime) -> None:
 def test_the_cells_of_a_long_report_take_seconds(language: str) -> None:
     """Babel alone takes some 50 µs for each of them, and that is a minute for each million cells."""
     spoken, start = texts(language), datetime(2026, 3, 1, tzinfo=UTC)
-    before = datetime.now(UTC)
-    for number in range(4000):
-        spoken.moment(start + timedelta(seconds=number // 4), MOSCOW)
-        spoken.amount(Decimal(number).scaleb(-2), "RUB")
-    assert datetime.now(UTC) - before < timedelta(seconds=1)
+    took_s = []
+    for _ in range(3):
+        before = time.process_time()
+        for number in range(4000):
+            spoken.moment(start + timedelta(seconds=number // 4), MOSCOW)
+            spoken.amount(Decimal(number).scaleb(-2), "RUB")
+        took_s.append(time.process_time() - before)
+    assert min(took_s) < 0.2

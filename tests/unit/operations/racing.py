@@ -46,7 +46,7 @@ class Track:
         parts = [self._pool.submit(_run, url, self._terms, jobs[n::PROCESSES], gate) for n in range(PROCESSES)]
         answers: list[Any] = [None] * len(jobs)
         for n, part in enumerate(parts):
-            answers[n::PROCESSES], races_lost = part.result(timeout=60)
+            answers[n::PROCESSES], races_lost = part.result(timeout=180)
             self.races_lost += races_lost
         return answers
 
