@@ -19,6 +19,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 from cryptography import x509
 
@@ -150,8 +151,7 @@ class ServerTerms:
         return _State(int(age_s / TICKET_KEYS_LIFE_S), tuple(_version(file) for file in self._files if file))
 
 
-@dataclass(frozen=True, slots=True)
-class _State:
+class _State(NamedTuple):
     """What a context was made of: it is made anew when this changes."""
 
     ticket_keys: int

@@ -100,9 +100,9 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
 
     def murder_keepalived(self, force: bool = False) -> None:
         """Also ends idle connections made on terms that no longer hold: their clients may have been revoked."""
-        if self.terms is not None:
+        if self.terms is not None and (current := self.terms.context()) is not self.context:
             force = force or not self.terms.still_allow(self.context)
-            self.context = self.terms.context()
+            self.context = current
         super().murder_keepalived(force)
 
     def murder_pending(self) -> None:
