@@ -232,8 +232,9 @@ def _pack(packed: Path, content: dict[str, Path]) -> dict[str, str]:
 def _unpack(file: Path, name: str, digest: str, target: Path) -> None:
     """Take one file out of a backup; BackupRefused when it is not the one the manifest names."""
     damaged = refused_when_damaged(f"{file} is damaged: {name} cannot be read")
-    with damaged, zipfile.ZipFile(file) as archive, archive.open(name) as part, _new(target) as out:
-        found = _copy(part, out)
+    with _new(target) as out:
+        with damaged, zipfile.ZipFile(file) as archive, archive.open(name) as part:
+            found = _copy(part, out)
         out.flush()
         os.fsync(out.fileno())
     if found != digest:

@@ -99,7 +99,7 @@ def refused_when_damaged(reason: str) -> Iterator[None]:
     """
     try:
         yield
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:
         raise BackupRefused(reason) from error
     except OSError as error:
         if error.errno not in (None, errno.EINVAL):
