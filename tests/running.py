@@ -13,7 +13,9 @@ from itertools import count
 from pathlib import Path
 
 from bankapi.cli.payments import terminal_client
+from bankapi.evidence import sealing
 from bankapi.settings import Settings
+from bankapi.storage.engine import Store
 
 UNWATCHED = {"BANKAPI_MONITORING_PORT": "0", "BANKAPI_MONITORING_SLOW_REQUEST_MS": "60000"}
 """Several gateways run at once here, and a busy machine is no finding. Tests of the monitoring say otherwise."""
@@ -41,6 +43,18 @@ def wait_until(holds: Callable[[], bool], within_s: float = 120.0) -> None:
                 return
         assert time.monotonic() < deadline, "it has not come about"
         time.sleep(0.1)
+
+
+def wait_until_sealed(settings: Settings) -> None:
+    """The worker has given every exchange its leaf."""
+    store = Store(settings.database_url)
+
+    def is_sealed() -> bool:
+        with store.read() as connection:
+            return sealing.unsealed(connection) == 0
+
+    wait_until(is_sealed)
+    store.close()
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,11 @@ import pytest
 from bankapi import settings
 from bankapi.cli.client import Answer
 from bankapi.cli.payments import terminal_client
-from bankapi.evidence import sealing
 from bankapi.settings import Settings
 from bankapi.storage.engine import Store
 from tests.exchange.test_registration import payment
 from tests.notices.smsc import SMSC
-from tests.running import start_gateway, wait_until
+from tests.running import start_gateway, wait_until, wait_until_sealed
 from tests.unit.cli.commands import done
 
 pytestmark = pytest.mark.slow
@@ -67,7 +66,6 @@ def test_a_payment_becomes_one_sms_and_its_receipt_is_recorded(own: Settings, sm
 
 def test_an_smsc_that_hangs_holds_up_neither_payments_nor_sealing(own: Settings, smsc: SMSC) -> None:
     smsc.behave(bind=["hang"])
-    store = Store(own.database_url)
     with start_gateway(own):
         pay(own, "WARM-UP")
         wait_until(lambda: smsc.seen("bind"))
@@ -75,16 +73,10 @@ def test_an_smsc_that_hangs_holds_up_neither_payments_nor_sealing(own: Settings,
         for number in range(20):
             pay(own, f"HANG-{number}")
         assert time.monotonic() - begun < 25
-
-        def sealed() -> bool:
-            with store.read() as connection:
-                return sealing.unsealed(connection) == 0
-
-        wait_until(sealed)
+        wait_until_sealed(own)
         assert count(own, "pending")() == 21
         smsc.behave(bind=["ok"])
         wait_until(lambda: count(own, "delivered")() == 21)
-    store.close()
     assert len(smsc.taken) == len(set(smsc.taken)) == 21
 
 

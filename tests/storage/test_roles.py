@@ -12,13 +12,12 @@ from sqlalchemy.exc import DBAPIError
 from bankapi import clock, settings
 from bankapi.cli import home as homes
 from bankapi.cli.payments import terminal_client
-from bankapi.evidence import sealing
 from bankapi.settings import Settings
 from bankapi.storage.columns import metadata
 from bankapi.storage.engine import Store, sqlstate
 from tests.exchange.test_registration import code, payment
 from tests.postgres import Postgres
-from tests.running import free_port, start_gateway, wait_until
+from tests.running import free_port, start_gateway, wait_until_sealed
 from tests.unit.cli.commands import assert_sound, done, new_request
 
 pytestmark = pytest.mark.slow
@@ -116,25 +115,13 @@ def test_gateway_worker_and_staff_do_their_whole_work(
         assert code(atm.call("GetPaymentStatus", [("Reference", "SHOP")])) == "OK"
         assert atm.call("GetBalance", [("Payer", [("Msisdn", "79169999999")])]).fields["code"] == "PAYER_NOT_FOUND"
         assert code(atm.call("Ping", [])) == "OK"
-        _wait_until_sealed(serving)
+        wait_until_sealed(serving)
         assert "ProgrammingError" not in running.log(), "neither the gateway nor its worker was denied anything"
         assert "failure" not in running.log()
     monkeypatch.setenv("BANKAPI_STORAGE_URL", installed.as_("report").database_url)
     assert done(installed.as_("report"), "audit", "verify")["sound"] is True
     assert len(done(installed.as_("report"), "payment", "list")) == 5
     assert_sound(installed.as_("report"))
-
-
-def _wait_until_sealed(serving: Settings) -> None:
-    """The worker has given every exchange its leaf."""
-    store = Store(serving.database_url)
-
-    def is_sealed() -> bool:
-        with store.read() as connection:
-            return sealing.unsealed(connection) == 0
-
-    wait_until(is_sealed)
-    store.close()
 
 
 @pytest.mark.parametrize("role", ["gateway", "staff", "report"])

@@ -2,7 +2,11 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
+import pytest
+
+from bankapi.monitoring import looks
 from bankapi.monitoring.looks import Look
 
 
@@ -26,11 +30,14 @@ def test_who_asks_is_answered_in_time_and_the_look_that_hangs_is_not_begun_twice
     assert len(begun) == 1
 
 
-def test_what_was_found_lives_for_its_time_and_a_failure_is_nothing_found() -> None:
-    results = iter([1, 2])
-    look = Look("test", lambda: next(results), life_s=60, wait_s=60)
+def test_what_was_found_lives_for_its_time_and_a_failure_is_nothing_found(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    now_s, results = 100.0, iter([1, 2])
+    monkeypatch.setattr(looks, "time", SimpleNamespace(monotonic=lambda: now_s))
+    look = Look("test", lambda: next(results), life_s=0.2, wait_s=60)
     assert [look.newest(), look.newest()] == [1, 1]
-    look._stale_at = 0.0
+    now_s += 0.25
     assert look.newest() == 2
-    look._stale_at = 0.0
+    now_s += 0.25
     assert look.newest() is None, "StopIteration"
